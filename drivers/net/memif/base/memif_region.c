@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "memif_region.h"
+
+#ifndef MADV_POPULATE_WRITE /* Linux 5.14; glibc has it since 2.35 */
+#define MADV_POPULATE_WRITE 23
+#endif
+
+/* Larger regions are faulted in by use: filling them would hold up the control thread. */
+#define POPULATE_LIMIT (UINT64_C(64) << 20)
+
+uint64_t
+mif_region_page_size(void)
+{
+	return (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static int
+map(struct mif_region *region)
+{
+	void *addr = mmap(NULL, region->size, PROT_READ | PROT_WRITE, MAP_SHARED, region->fd, 0);
+
+	if (addr == MAP_FAILED)
+		return -errno;
+	region->addr = addr;
+	return 0;
+}
+
+/* Errors other than a lack of memory come from old kernels; use faults the pages in then. */
+static int
+populate(struct mif_region *region)
+{
+	if (region->size > POPULATE_LIMIT)
+		return 0;
+	if (madvise(region->addr, region->size, MADV_POPULATE_WRITE) == 0)
+		return 0;
+	return errno == ENOMEM || errno == EFAULT ? -ENOMEM : 0;
+}
+
+int
+mif_region_create(struct mif_region *region, uint64_t size, const char *name)
+{
+	int ret;
+
+	*region = MIF_REGION_NONE;
+	if (size == 0 || size > INT64_MAX || size % mif_region_page_size() != 0)
+		return -EINVAL;
+	region->size = size;
+	region->page_size = mif_region_page_size();
+	region->sealed = true;
+	region->fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (region->fd < 0 || ftruncate(region->fd, (off_t)size) != 0 ||
+			fcntl(region->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) !=
+					0)
+		ret = -errno;
+	else if ((ret = map(region)) == 0)
+		ret = populate(region);
+	if (ret != 0)
+		mif_region_release(region);
+	return ret;
+}
+
+/* Is it a file in memory? Fills in page size and seals. */
+static int
+inspect(struct mif_region *region, uint64_t *file_size, const char **why)
+{
+	struct stat status;
+	struct statfs fs;
+	int seals;
+
+	if (fstat(region->fd, &status) != 0 || fstatfs(region->fd, &fs) != 0) {
+		*why = "region file cannot be examined";
+		return -errno;
+	}
+	if (!S_ISREG(status.st_mode)) {
+		*why = "region is not a regular file";
+		return -EINVAL;
+	}
+	if (fs.f_type != TMPFS_MAGIC && fs.f_type != HUGETLBFS_MAGIC) {
+		*why = "region is not a file in memory";
+		return -EINVAL;
+	}
+	*file_size = (uint64_t)status.st_size;
+	region->page_size = (uint64_t)fs.f_bsize;
+	seals = fcntl(region->fd, F_GET_SEALS);
+	/* Holes can be punched into huge pages in spite of the seal. */
+	region->sealed = fs.f_type == TMPFS_MAGIC && seals >= 0 && (seals & F_SEAL_SHRINK) != 0;
+	return 0;
+}
+
+static int
+examine(struct mif_region *region, uint64_t size, bool sealed_only, const char **why)
+{
+	uint64_t file_size = 0;
+	int ret = inspect(region, &file_size, why);
+
+	if (ret != 0)
+		return ret;
+	if (size == 0 || size > file_size) {
+		*why = "region is larger than its file";
+		return -EINVAL;
+	}
+	if (region->page_size > mif_region_page_size() && size % region->page_size != 0) {
+		*why = "region is not a whole number of its huge pages";
+		return -EINVAL;
+	}
+	if (sealed_only && !region->sealed) {
+		*why = "region can be pulled away (peer-memory=sealed)";
+		return -EPERM;
+	}
+	region->size = size;
+	ret = map(region);
+	if (ret != 0)
+		*why = "region cannot be mapped";
+	return ret;
+}
+
+int
+mif_region_adopt(struct mif_region *region, int fd, uint64_t size, bool sealed_only,
+		const char **why)
+{
+	int ret;
+
+	*region = MIF_REGION_NONE;
+	region->fd = fd;
+	ret = examine(region, size, sealed_only, why);
+	if (ret != 0)
+		mif_region_release(region);
+	return ret;
+}
+
+void
+mif_region_release(struct mif_region *region)
+{
+	if (region->addr != NULL)
+		munmap(region->addr, region->size);
+	if (region->fd >= 0)
+		close(region->fd);
+	*region = MIF_REGION_NONE;
+}

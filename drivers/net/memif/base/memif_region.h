@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/**
+ * @file
+ * One region of shared memory: made by this end, or taken over from the peer. It owns its file
+ * descriptor and its mapping.
+ */
+
+#ifndef MEMIF_REGION_H
+#define MEMIF_REGION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/** A region; all zero but fd = -1 when there is none. */
+struct mif_region {
+	int fd;
+	uint8_t *addr;	    /**< first byte of the mapping */
+	uint64_t size;	    /**< bytes mapped */
+	uint64_t page_size; /**< bytes of a page of the file */
+	bool sealed;	    /**< nobody can take its pages away */
+};
+
+/** A region that is not there. */
+#define MIF_REGION_NONE ((struct mif_region){ .fd = -1 })
+
+/** Bytes of a page of a region that mif_region_create() makes. */
+uint64_t mif_region_page_size(void);
+
+/**
+ * Make a region of zero bytes in a memfd that can neither shrink nor grow.
+ *
+ * @param size  bytes, whole pages
+ * @param name  for /proc/PID/maps
+ * @return 0, or a negative errno; then *region is MIF_REGION_NONE
+ */
+int mif_region_create(struct mif_region *region, uint64_t size, const char *name);
+
+/**
+ * Take over a file that the peer sent, and map it.
+ *
+ * Only a file in memory is taken (tmpfs, memfd, hugetlbfs): reading from any other could block, or
+ * reach a device.
+ *
+ * @param fd           owned by the region from here on; closed when it is refused
+ * @param size         bytes that the peer says it has
+ * @param sealed_only  refuse what the peer could still shrink or punch holes into
+ * @param why          gets the reason of a refusal (a string constant)
+ * @return 0, or a negative errno; then *region is MIF_REGION_NONE
+ */
+int mif_region_adopt(struct mif_region *region, int fd, uint64_t size, bool sealed_only,
+		const char **why);
+
+/** Unmap and close. Harmless on MIF_REGION_NONE. */
+void mif_region_release(struct mif_region *region);
+
+#endif /* MEMIF_REGION_H */

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/** @file The options of a port: what --vdev=net_memif0,... may say. */
+
+#ifndef MEMIF_DEVARGS_H
+#define MEMIF_DEVARGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <rte_ether.h>
+
+#include "memif_abi.h"
+#include "memif_sock.h"
+
+/** For dpdk-pmdinfo.py and the guide: every option with its values. */
+#define MIF_DEVARGS_HELP \
+	"id=<uint32> role=client|server socket=<path|@name> socket-abstract=yes|no " \
+	"owner-uid=<uid> owner-gid=<gid> socket-mode=<octal> bsize=<1-65535> rsize=<1-14> " \
+	"mac=<xx:xx:xx:xx:xx:xx> secret=<1-24 bytes> zero-copy=yes|no peer-memory=any|sealed " \
+	"mode=ethernet|ip"
+
+/** Options of one port, checked. */
+struct mif_devargs {
+	uint32_t id;
+	enum mif_role role;
+	struct mif_sockaddr addr;
+	struct mif_sock_access access; /**< of the socket file; server */
+	uint16_t buffer_size;	       /**< bytes; client */
+	uint8_t log2_ring_size;	       /**< client */
+	struct rte_ether_addr mac;     /**< random when not given */
+	uint8_t secret[MIF_SECRET_LEN];
+	bool sealed_only; /**< peer-memory=sealed; server */
+};
+
+/**
+ * Parse and check the options.
+ *
+ * @param who   name of the port, for the log
+ * @param text  "name=value,..."; NULL or empty for the defaults
+ * @return 0, or -EINVAL / -ENOTSUP after a log line that names the option and says what it takes
+ */
+int mif_devargs_parse(struct mif_devargs *args, const char *who, const char *text);
+
+#endif /* MEMIF_DEVARGS_H */

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/** @file The operations of the ethdev, and the choice of its burst functions. */
+
+#ifndef MEMIF_ETHDEV_H
+#define MEMIF_ETHDEV_H
+
+#include <stdint.h>
+#include <rte_ethdev.h>
+
+/** Queues of one kind that a port can have. */
+#define MIF_QUEUES_MAX 255
+
+/** The longest packet: the largest IP packet behind an Ethernet header and two VLAN tags. */
+#define MIF_PACKET_MAX (65535u + 14u + 8u)
+
+struct eth_dev_ops;
+
+extern const struct eth_dev_ops mif_ethdev_ops;
+
+/** Choose and set the burst functions of a port. */
+void mif_ethdev_set_bursts(struct rte_eth_dev *dev);
+
+/** The variant in use, for logs. */
+const char *mif_ethdev_burst_name(const struct rte_eth_dev *dev);
+
+/** @name Counters; memif_stats.c
+ * @{
+ */
+int mif_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats);
+int mif_stats_reset(struct rte_eth_dev *dev);
+/** @} */
+
+/** @name Burst functions; memif_rx.c and memif_tx.c
+ *
+ * @param queue  struct mif_queue
+ * @{
+ */
+uint16_t mif_rx_client(void *queue, struct rte_mbuf **mbufs, uint16_t count);
+uint16_t mif_rx_server(void *queue, struct rte_mbuf **mbufs, uint16_t count);
+uint16_t mif_tx_client(void *queue, struct rte_mbuf **mbufs, uint16_t count);
+uint16_t mif_tx_server(void *queue, struct rte_mbuf **mbufs, uint16_t count);
+/** @} */
+
+#endif /* MEMIF_ETHDEV_H */

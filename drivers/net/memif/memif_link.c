@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <ethdev_driver.h>
+#include <rte_malloc.h>
+
+#include "memif_ctrl.h"
+#include "memif_layout.h"
+#include "memif_link.h"
+#include "memif_notify.h"
+#include "memif_ring.h"
+
+/* Detached, while a burst may still be inside; of all ports, under the control lock. */
+static TAILQ_HEAD(, mif_link) detached = TAILQ_HEAD_INITIALIZER(detached);
+
+struct mif_link *
+mif_link_create(uint32_t queues)
+{
+	struct mif_link *link = calloc(1, sizeof(*link));
+
+	if (link == NULL)
+		return NULL;
+	/* Had now, as a disconnect must not fail for want of memory. */
+	link->waiting = calloc(queues + 1, sizeof(struct mif_queue *));
+	if (link->waiting == NULL) {
+		free(link);
+		return NULL;
+	}
+	link->shared.regions = link->spans;
+	link->shared.notifier = mif_ctrl_notifier();
+	for (int i = 0; i < MIF_REGIONS_MAX; i++)
+		link->regions[i] = MIF_REGION_NONE;
+	memset(link->event_fds, -1, sizeof(link->event_fds));
+	return link;
+}
+
+static void
+set_region(struct mif_link *link, uint16_t index)
+{
+	link->spans[index].base = link->regions[index].addr;
+	link->spans[index].size = link->regions[index].size;
+	link->shared.region_count = index + 1u;
+}
+
+static int
+make_memory(struct mif_link *link, const struct mif_geometry *geometry)
+{
+	int ret;
+
+	for (uint16_t i = 0; i < geometry->regions; i++) {
+		ret = mif_region_create(&link->regions[i], geometry->region_size[i], "memif");
+		if (ret != 0)
+			return ret;
+		set_region(link, i);
+	}
+	return 0;
+}
+
+static struct mif_ring *
+ring_at(const struct mif_link *link, const struct mif_ring_place *place)
+{
+	return (struct mif_ring *)(void *)(link->spans[place->region].base + place->offset);
+}
+
+static int
+make_rings(struct mif_link *link, const struct mif_geometry *geometry)
+{
+	for (int dir = 0; dir < MIF_DIRS; dir++) {
+		for (uint16_t i = 0; i < geometry->rings[dir]; i++) {
+			mif_ring_format(ring_at(link, &geometry->ring[dir][i]));
+			link->event_fds[dir][i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+			if (link->event_fds[dir][i] < 0)
+				return -errno;
+		}
+	}
+	return 0;
+}
+
+/* A server must know where each ring's buffers are; a client's layout tells it. */
+static int
+make_ends(struct mif_link *link, const uint16_t rings[MIF_DIRS], int socket)
+{
+	for (int dir = 0; dir < MIF_DIRS; dir++) {
+		if (rings[dir] == 0)
+			continue;
+		link->ends[dir] = rte_zmalloc_socket("memif rings",
+				rings[dir] * sizeof(struct mif_ring_end), RTE_CACHE_LINE_SIZE,
+				socket);
+		if (link->ends[dir] == NULL)
+			return -ENOMEM;
+		link->end_count[dir] = rings[dir];
+	}
+	return 0;
+}
+
+static void
+use_buffers(struct mif_link *link, const struct mif_layout *layout,
+		const struct mif_geometry *geometry)
+{
+	const struct mif_buffer_run *run;
+	struct mif_ring_end *end;
+
+	for (int dir = 0; dir < MIF_DIRS; dir++) {
+		for (uint16_t i = 0; i < geometry->rings[dir]; i++) {
+			run = &layout->run[dir][i];
+			end = &link->ends[dir][i];
+			end->region = run->region;
+			end->buffers_offset = run->offset;
+			end->buffers = link->spans[run->region].base + run->offset;
+			end->buffer_size = layout->buffer_size;
+			end->stride = layout->stride;
+			end->capacity = (uint64_t)layout->buffer_size
+					<< geometry->ring[dir][i].log2_ring_size;
+		}
+	}
+}
+
+int
+mif_link_build(struct mif_link *link, struct mif_geometry *geometry, const struct mif_link_cfg *cfg,
+		const char **why)
+{
+	struct mif_layout_cfg wanted = {
+		.rings = { geometry->rings[MIF_C2S], geometry->rings[MIF_S2C] },
+		.log2_ring_size = cfg->log2_ring_size,
+		.buffer_size = cfg->buffer_size,
+		.max_regions = cfg->max_regions,
+		.page_size = mif_region_page_size(),
+	};
+	struct mif_layout *layout = malloc(sizeof(*layout));
+	int ret;
+
+	*why = "out of memory";
+	if (layout == NULL)
+		return -ENOMEM;
+	ret = mif_layout_plan(layout, geometry, &wanted);
+	if (ret != 0) {
+		*why = "rings and buffers need more regions than the server takes";
+	} else if ((ret = make_memory(link, geometry)) != 0) {
+		*why = "no shared memory for rings and buffers";
+	} else if ((ret = make_rings(link, geometry)) != 0) {
+		*why = "no eventfd for a ring";
+	} else if ((ret = make_ends(link, geometry->rings, cfg->socket)) == 0) {
+		use_buffers(link, layout, geometry);
+		link->buffer_size = cfg->buffer_size;
+	}
+	free(layout);
+	return ret;
+}
+
+int
+mif_link_take_region(struct mif_link *link, uint16_t index, int fd, uint64_t size, bool sealed_only,
+		const char **why)
+{
+	int ret = mif_region_adopt(&link->regions[index], fd, size, sealed_only, why);
+
+	if (ret == 0)
+		set_region(link, index);
+	return ret;
+}
+
+int
+mif_link_take_event(struct mif_link *link, enum mif_dir dir, uint16_t index, int fd,
+		const char **why)
+{
+	if (!mif_is_eventfd(fd)) {
+		*why = "file of a ring is not an eventfd";
+		close(fd);
+		return -EINVAL;
+	}
+	link->event_fds[dir][index] = fd;
+	return 0;
+}
+
+/* A server fills what the client has posted; a client may fill the whole empty ring. */
+static void
+finish_end(struct mif_link *link, struct mif_ring_end *end, enum mif_role role,
+		const struct mif_ring_place *place)
+{
+	struct mif_ring *ring = ring_at(link, place);
+
+	end->ring = ring;
+	end->desc = ring->desc;
+	end->size = 1u << place->log2_ring_size;
+	end->mask = end->size - 1;
+	end->own_index = mif_ring_index(ring, role);
+	end->peer_index = mif_ring_index(ring, role == MIF_CLIENT ? MIF_SERVER : MIF_CLIENT);
+	end->common = &link->shared;
+	end->limit = role == MIF_CLIENT ? (uint16_t)end->size : 0;
+	rte_spinlock_init(&end->lock);
+}
+
+/* All receive buffers of a client are with the server from the beginning. */
+static void
+post_all(struct mif_ring_end *end)
+{
+	for (uint32_t i = 0; i < end->size; i++)
+		mif_desc_write(&end->desc[i], mif_own_buffer(end, i));
+	mif_ring_publish(end->own_index, (uint16_t)end->size);
+}
+
+static int
+pick_memory(struct mif_ring_end *end, int socket)
+{
+	end->picked = rte_malloc_socket("memif chain", end->size * sizeof(*end->picked),
+			RTE_CACHE_LINE_SIZE, socket);
+	return end->picked == NULL ? -ENOMEM : 0;
+}
+
+int
+mif_link_finish(struct mif_link *link, enum mif_role role, const struct mif_geometry *geometry,
+		int socket, const char **why)
+{
+	struct mif_ring_end *end;
+	int ret = 0;
+
+	*why = "out of memory";
+	if (role == MIF_SERVER)
+		ret = make_ends(link, geometry->rings, socket);
+	for (int dir = 0; dir < MIF_DIRS && ret == 0; dir++) {
+		for (uint16_t i = 0; i < geometry->rings[dir] && ret == 0; i++) {
+			end = &link->ends[dir][i];
+			finish_end(link, end, role, &geometry->ring[dir][i]);
+			end->event_fd = link->event_fds[dir][i];
+			if (__atomic_load_n(&end->ring->cookie, __ATOMIC_RELAXED) !=
+					MIF_RING_COOKIE) {
+				*why = "ring without its cookie";
+				ret = -EPROTO;
+			} else if (role == MIF_CLIENT && dir == MIF_S2C) {
+				post_all(end);
+			} else if (role == MIF_SERVER && dir == MIF_S2C) {
+				ret = pick_memory(end, socket);
+			}
+		}
+	}
+	return ret;
+}
+
+static void
+attach_rx(struct mif_link *link, enum mif_dir dir, struct rte_eth_dev *dev)
+{
+	uint16_t queues = dev->data->nb_rx_queues;
+	uint16_t rings = link->end_count[dir];
+	struct mif_queue *queue;
+
+	if (queues == 0)
+		return;
+	/* A peer may have more rings than we have queues: a queue then takes several. */
+	for (uint16_t i = 0; i < rings; i++) {
+		if (i + queues < rings)
+			link->ends[dir][i].next = &link->ends[dir][i + queues];
+		mif_ring_mask(link->ends[dir][i].ring);
+	}
+	for (uint16_t i = 0; i < queues && i < rings; i++) {
+		queue = dev->data->rx_queues[i];
+		mif_gate_open(&queue->gate, &link->ends[dir][i]);
+	}
+}
+
+static void
+attach_tx(struct mif_link *link, enum mif_dir dir, struct rte_eth_dev *dev)
+{
+	uint16_t queues = dev->data->nb_tx_queues;
+	uint16_t rings = link->end_count[dir];
+	struct mif_queue *queue;
+
+	if (rings == 0)
+		return;
+	for (uint16_t i = 0; i < rings; i++)
+		link->ends[dir][i].shared = i + rings < queues;
+	for (uint16_t i = 0; i < queues; i++) {
+		queue = dev->data->tx_queues[i];
+		mif_gate_open(&queue->gate, &link->ends[dir][i % rings]);
+	}
+}
+
+void
+mif_link_attach(struct mif_link *link, enum mif_role role, struct rte_eth_dev *dev)
+{
+	enum mif_dir rx = role == MIF_CLIENT ? MIF_S2C : MIF_C2S;
+	enum mif_dir tx = role == MIF_CLIENT ? MIF_C2S : MIF_S2C;
+
+	attach_rx(link, rx, dev);
+	attach_tx(link, tx, dev);
+}
+
+void
+mif_link_free(struct mif_link *link)
+{
+	for (int dir = 0; dir < MIF_DIRS; dir++) {
+		for (uint16_t i = 0; i < link->end_count[dir]; i++)
+			rte_free(link->ends[dir][i].picked);
+		rte_free(link->ends[dir]);
+		for (int i = 0; i < MIF_RINGS_MAX; i++) {
+			if (link->event_fds[dir][i] >= 0)
+				close(link->event_fds[dir][i]);
+		}
+	}
+	for (int i = 0; i < MIF_REGIONS_MAX; i++)
+		mif_region_release(&link->regions[i]);
+	free(link->waiting);
+	free(link);
+}
+
+static void
+wait_for(struct mif_link *link, struct mif_queue *queue)
+{
+	if (queue == NULL || mif_gate_close(&queue->gate) == NULL)
+		return;
+	mif_queue_hold(queue);
+	link->waiting[link->waiting_count++] = queue;
+}
+
+/* Drops the queues that no burst is in; true when none is left. */
+static bool
+bursts_ended(struct mif_link *link)
+{
+	uint32_t left = 0;
+
+	for (uint32_t i = 0; i < link->waiting_count; i++) {
+		if (mif_gate_idle(&link->waiting[i]->gate))
+			mif_queue_drop(link->waiting[i]);
+		else
+			link->waiting[left++] = link->waiting[i];
+	}
+	link->waiting_count = left;
+	return left == 0;
+}
+
+void
+mif_link_detach(struct mif_link *link, struct rte_eth_dev *dev)
+{
+	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
+		wait_for(link, dev->data->rx_queues[i]);
+	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++)
+		wait_for(link, dev->data->tx_queues[i]);
+	mif_gate_barrier();
+	if (bursts_ended(link)) {
+		mif_link_free(link);
+		return;
+	}
+	TAILQ_INSERT_TAIL(&detached, link, next);
+	mif_ctrl_kick();
+}
+
+unsigned int
+mif_link_reap(void)
+{
+	struct mif_link *link, *after;
+	unsigned int left = 0;
+
+	for (link = TAILQ_FIRST(&detached); link != NULL; link = after) {
+		after = TAILQ_NEXT(link, next);
+		if (bursts_ended(link)) {
+			TAILQ_REMOVE(&detached, link, next);
+			mif_link_free(link);
+		} else {
+			left++;
+		}
+	}
+	return left;
+}

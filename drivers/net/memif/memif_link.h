@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/**
+ * @file
+ * What one connection holds for the data path: regions, ring ends, eventfds; made by the control
+ * thread, put behind the gates of a port's queues, and given back when no burst uses it any more.
+ * All functions need the control lock.
+ */
+
+#ifndef MEMIF_LINK_H
+#define MEMIF_LINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <rte_ethdev.h>
+
+#include "memif_abi.h"
+#include "memif_conn.h"
+#include "memif_queue.h"
+#include "memif_region.h"
+
+/** One connection's memory. */
+struct mif_link {
+	struct mif_shared shared;
+	struct mif_span spans[MIF_REGIONS_MAX];
+	struct mif_region regions[MIF_REGIONS_MAX];
+	int event_fds[MIF_DIRS][MIF_RINGS_MAX];
+	struct mif_ring_end *ends[MIF_DIRS];
+	uint16_t end_count[MIF_DIRS];
+	uint32_t buffer_size;	    /**< client: bytes; 0 on a server, which cannot know */
+	struct mif_queue **waiting; /**< closed gates where a burst may still be inside */
+	uint32_t waiting_count;
+	TAILQ_ENTRY(mif_link) next;
+};
+
+/**
+ * An empty link.
+ *
+ * @param queues  of the port, receive and transmit together
+ * @return the link, or NULL when there is no memory
+ */
+struct mif_link *mif_link_create(uint32_t queues);
+
+/** What a client builds. */
+struct mif_link_cfg {
+	uint8_t log2_ring_size;
+	uint32_t buffer_size; /**< bytes of room in each buffer */
+	uint16_t max_regions; /**< what the server takes */
+	int socket;	      /**< NUMA node for the ring ends */
+};
+
+/**
+ * Client: make regions, rings and eventfds.
+ *
+ * @param geometry  rings[] says how many; the rest is filled in
+ * @return 0, or a negative errno; *why says what failed
+ */
+int mif_link_build(struct mif_link *link, struct mif_geometry *geometry,
+		const struct mif_link_cfg *cfg, const char **why);
+
+/**
+ * Server: take over a region's file, owned by the link from here on.
+ *
+ * @return 0, or a negative errno; *why is the reason for the peer
+ */
+int mif_link_take_region(struct mif_link *link, uint16_t index, int fd, uint64_t size,
+		bool sealed_only, const char **why);
+
+/** Server: take over a ring's eventfd, owned by the link from here on. */
+int mif_link_take_event(struct mif_link *link, enum mif_dir dir, uint16_t index, int fd,
+		const char **why);
+
+/**
+ * Make the ring ends for all rings of the geometry.
+ *
+ * @param socket  NUMA node for them
+ * @return 0; -EPROTO when a ring has no cookie; -ENOMEM; *why says which
+ */
+int mif_link_finish(struct mif_link *link, enum mif_role role, const struct mif_geometry *geometry,
+		int socket, const char **why);
+
+/** Put the ring ends behind the gates of the port's queues. */
+void mif_link_attach(struct mif_link *link, enum mif_role role, struct rte_eth_dev *dev);
+
+/** Close the gates of the port's queues, and give the link back; at once if no burst is inside. */
+void mif_link_detach(struct mif_link *link, struct rte_eth_dev *dev);
+
+/** Give back a link that was never attached. */
+void mif_link_free(struct mif_link *link);
+
+/**
+ * Give back detached links whose bursts have ended.
+ *
+ * @return how many still wait
+ */
+unsigned int mif_link_reap(void);
+
+#endif /* MEMIF_LINK_H */

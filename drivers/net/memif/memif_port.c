@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <ethdev_driver.h>
+#include <rte_common.h>
+#include <rte_version.h>
+
+#include "memif_ethdev.h"
+#include "memif_link.h"
+#include "memif_listener.h"
+#include "memif_log.h"
+#include "memif_port.h"
+#include "memif_session.h"
+
+#define PAUSE_MAX_MS 200
+#define STABLE_MS 1000 /* a connection that lived as long was a good one */
+
+static const char *
+role_name(enum mif_role role)
+{
+	return role == MIF_CLIENT ? "client" : "server";
+}
+
+static void
+reset_ring_caps(struct mif_port *port)
+{
+	port->ring_cap[MIF_C2S] = MIF_RINGS_MAX;
+	port->ring_cap[MIF_S2C] = MIF_RINGS_MAX;
+}
+
+uint16_t
+mif_port_rings(const struct mif_port *port, enum mif_dir dir)
+{
+	const struct rte_eth_dev_data *data = port->dev->data;
+	bool transmit = (dir == MIF_C2S) == (port->args.role == MIF_CLIENT);
+	uint16_t queues = transmit ? data->nb_tx_queues : data->nb_rx_queues;
+
+	return RTE_MIN(queues, port->ring_cap[dir]);
+}
+
+bool
+mif_port_ready(const struct mif_port *port)
+{
+	return port->started && port->wanted_up;
+}
+
+static void
+set_link(struct mif_port *port, bool up)
+{
+	struct rte_eth_link link = {
+		.link_speed = RTE_ETH_SPEED_NUM_10G,
+		.link_duplex = RTE_ETH_LINK_FULL_DUPLEX,
+		.link_autoneg = RTE_ETH_LINK_AUTONEG,
+		.link_status = up ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN,
+	};
+
+	rte_eth_linkstatus_set(port->dev, &link);
+}
+
+/* A lasting trouble is said once, not at each of the attempts. */
+static void
+tell_trouble(struct mif_port *port, const char *trouble)
+{
+	if (strncmp(port->trouble, trouble, sizeof(port->trouble) - 1) == 0)
+		return;
+	snprintf(port->trouble, sizeof(port->trouble), "%s", trouble);
+	MIF_LOG(NOTICE, port->name, "not connected: %s", port->trouble);
+}
+
+static void
+try_later(struct mif_port *port)
+{
+	mif_ctrl_arm(&port->retry, port->pause);
+	port->pause = RTE_MIN(RTE_MAX(2 * port->pause, 1u), (uint32_t)PAUSE_MAX_MS);
+}
+
+static void
+try_connect(struct mif_timer *timer)
+{
+	struct mif_port *port = container_of(timer, struct mif_port, retry);
+	char trouble[sizeof(port->trouble)];
+	int ret;
+
+	port->cfg.rings[MIF_C2S] = mif_port_rings(port, MIF_C2S);
+	port->cfg.rings[MIF_S2C] = mif_port_rings(port, MIF_S2C);
+	ret = mif_session_connect(port);
+	if (ret == 0)
+		return;
+	/* Nobody there: who comes next may take more rings than the one that refused some. */
+	reset_ring_caps(port);
+	snprintf(trouble, sizeof(trouble), "waiting for the server at %s (%s)",
+			port->args.addr.text, strerror(-ret));
+	tell_trouble(port, trouble);
+	try_later(port);
+}
+
+static void
+name_peer(struct mif_port *port, const struct mif_conn *conn)
+{
+	snprintf(port->peer, sizeof(port->peer), "'%s' of '%s'", conn->peer_if_name,
+			conn->peer_name);
+}
+
+static void
+log_connected(const struct mif_port *port, const struct mif_geometry *geometry)
+{
+	bool client = port->args.role == MIF_CLIENT;
+	enum mif_dir dir = geometry->rings[MIF_C2S] != 0 ? MIF_C2S : MIF_S2C;
+	char buffers[32] = "the client's";
+
+	if (client)
+		snprintf(buffers, sizeof(buffers), "%u bytes", port->link->buffer_size);
+	MIF_LOG(NOTICE, port->name,
+			"connected as %s to %s: id %u, mode ethernet, rings %u rx %u tx for queues "
+			"%u rx %u tx, %u slots, buffers %s, copy, burst %s",
+			role_name(port->args.role), port->peer, port->args.id,
+			geometry->rings[client ? MIF_S2C : MIF_C2S],
+			geometry->rings[client ? MIF_C2S : MIF_S2C], port->dev->data->nb_rx_queues,
+			port->dev->data->nb_tx_queues, 1u << geometry->ring[dir][0].log2_ring_size,
+			buffers, mif_ethdev_burst_name(port->dev));
+}
+
+void
+mif_port_connected(struct mif_port *port, struct mif_session *session)
+{
+	port->link = session->link;
+	session->link = NULL;
+	port->trouble[0] = '\0';
+	port->connects++;
+	port->up_since = mif_ctrl_now();
+	name_peer(port, &session->conn);
+	mif_link_attach(port->link, port->args.role, port->dev);
+	set_link(port, true);
+	port->link_event = true;
+	log_connected(port, &session->conn.geometry);
+}
+
+static void
+take_down(struct mif_port *port, const struct mif_conn *conn)
+{
+	set_link(port, false);
+	mif_link_detach(port->link, port->dev);
+	port->link = NULL;
+	port->disconnects++;
+	/* Who stops the port himself need not be told. */
+	port->link_event = mif_port_ready(port);
+	MIF_LOG(NOTICE, port->name, "disconnected from %s: %s%s", port->peer,
+			conn->by_peer ? "the peer says: " : "", conn->reason);
+	snprintf(port->trouble, sizeof(port->trouble), "%s", conn->reason);
+	reset_ring_caps(port);
+	/* A server that throws us out at once, again and again, does not make us spin. */
+	if (mif_ctrl_now() - port->up_since >= STABLE_MS)
+		port->pause = 0;
+}
+
+/* The server takes fewer rings than it did not say: come back with those it has taken. */
+static void
+accept_fewer_rings(struct mif_port *port, const struct mif_conn *conn)
+{
+	if (!conn->ring_refused || conn->index == 0)
+		return;
+	port->ring_cap[conn->dir] = conn->index;
+	port->pause = 0;
+	MIF_LOG(INFO, port->name, "the server takes %u rings %s: connecting again with those",
+			conn->index, conn->dir == MIF_C2S ? "to it" : "from it");
+}
+
+void
+mif_port_disconnected(struct mif_port *port, const struct mif_conn *conn)
+{
+	port->session = NULL;
+	if (port->link != NULL) {
+		take_down(port, conn);
+	} else if (mif_port_ready(port)) {
+		tell_trouble(port, conn->reason);
+		accept_fewer_rings(port, conn);
+	}
+	if (port->args.role == MIF_CLIENT && mif_port_ready(port))
+		try_later(port);
+}
+
+void
+mif_port_start(struct mif_port *port)
+{
+	if (!mif_port_ready(port) || port->args.role == MIF_SERVER)
+		return;
+	if (port->session != NULL || port->retry.armed)
+		return;
+	port->pause = 0;
+	reset_ring_caps(port);
+	try_connect(&port->retry);
+}
+
+void
+mif_port_stop(struct mif_port *port, const char *reason)
+{
+	mif_ctrl_disarm(&port->retry);
+	if (port->session != NULL)
+		mif_session_end(port->session, reason);
+	port->trouble[0] = '\0';
+	port->link_event = false;
+}
+
+static void
+fill_cfg(struct mif_port *port)
+{
+	struct mif_conn_cfg *cfg = &port->cfg;
+
+	cfg->id = port->args.id;
+	cfg->mode = MIF_MODE_ETHERNET;
+	cfg->log2_ring_size = port->args.log2_ring_size;
+	memcpy(cfg->secret, port->args.secret, sizeof(cfg->secret));
+	snprintf(cfg->name, sizeof(cfg->name), "%s", rte_version());
+	snprintf(cfg->if_name, sizeof(cfg->if_name), "%.*s", MIF_NAME_LEN - 1, port->name);
+}
+
+static int
+refuse_twin(const struct mif_port *port)
+{
+	const struct mif_port *other;
+
+	TAILQ_FOREACH(other, mif_ctrl_ports(), next) {
+		if (other == port || other->args.id != port->args.id ||
+				other->args.role != port->args.role ||
+				!mif_sockaddr_same(&other->args.addr, &port->args.addr))
+			continue;
+		MIF_LOG(ERR, port->name,
+				"%s is %s of id %u on socket %s already: change id, role or socket",
+				other->name, role_name(port->args.role), port->args.id,
+				port->args.addr.text);
+		return -EEXIST;
+	}
+	return 0;
+}
+
+int
+mif_port_open(struct mif_port *port, struct rte_eth_dev *dev, const struct mif_devargs *args)
+{
+	int ret;
+
+	port->dev = dev;
+	port->name = dev->data->name;
+	port->args = *args;
+	port->wanted_up = true;
+	port->retry.fire = try_connect;
+	reset_ring_caps(port);
+	fill_cfg(port);
+	set_link(port, false);
+
+	mif_ctrl_lock();
+	ret = mif_ctrl_add_port(port);
+	if (ret != 0) {
+		mif_ctrl_unlock();
+		return ret;
+	}
+	ret = refuse_twin(port);
+	if (ret == 0 && args->role == MIF_SERVER)
+		ret = mif_listener_join(&port->listener, port->name, &args->addr, &args->access);
+	mif_ctrl_unlock();
+	if (ret != 0)
+		mif_ctrl_remove_port(port);
+	return ret;
+}
+
+void
+mif_port_close(struct mif_port *port)
+{
+	mif_ctrl_lock();
+	port->started = false;
+	mif_port_stop(port, "interface deleted");
+	if (port->listener != NULL)
+		mif_listener_leave(port->listener);
+	port->listener = NULL;
+	mif_ctrl_unlock();
+	mif_ctrl_remove_port(port);
+}
+
+void
+mif_port_check_links(struct mif_port_list *ports)
+{
+	struct mif_port *port;
+	uint32_t fault;
+
+	TAILQ_FOREACH(port, ports, next) {
+		if (port->link == NULL)
+			continue;
+		fault = __atomic_load_n(&port->link->shared.fault, __ATOMIC_RELAXED);
+		if (fault != MIF_FAULT_NONE)
+			mif_session_end(port->session, mif_fault_text((enum mif_fault)fault));
+	}
+}
+
+struct rte_eth_dev *
+mif_port_take_link_event(struct mif_port_list *ports)
+{
+	struct mif_port *port;
+
+	TAILQ_FOREACH(port, ports, next) {
+		if (port->link_event) {
+			port->link_event = false;
+			return port->dev;
+		}
+	}
+	return NULL;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/**
+ * @file
+ * A port: its options, whether the application wants it up, and its connection. The private data of
+ * the ethdev. Everything here is under the control lock.
+ */
+
+#ifndef MEMIF_PORT_H
+#define MEMIF_PORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <rte_ethdev.h>
+
+#include "memif_conn.h"
+#include "memif_ctrl.h"
+#include "memif_devargs.h"
+
+struct mif_link;
+struct mif_listener;
+struct mif_session;
+
+/** A port of this process. */
+struct mif_port {
+	TAILQ_ENTRY(mif_port) next; /**< of the process */
+	struct rte_eth_dev *dev;
+	const char *name;
+	struct mif_devargs args;
+	struct mif_conn_cfg cfg;
+	struct mif_listener *listener;	   /**< server */
+	struct mif_session *session;	   /**< a handshake under way, or the connection */
+	struct mif_link *link;		   /**< what the bursts use; NULL without a connection */
+	bool started;			   /**< between dev_start and dev_stop */
+	bool wanted_up;			   /**< not set down by the application */
+	bool link_event;		   /**< a link change to report */
+	struct mif_timer retry;		   /**< client: the next attempt */
+	uint32_t pause;			   /**< client: milliseconds before it */
+	uint16_t ring_cap[MIF_DIRS];	   /**< client: rings that a server has not refused */
+	char trouble[MIF_REASON_LEN + 64]; /**< why there is no connection; said once */
+	char peer[2 * MIF_NAME_LEN + 16];  /**< whom it is, or was, connected with */
+	uint64_t up_since;		   /**< milliseconds of mif_ctrl_now() */
+	uint64_t connects;
+	uint64_t disconnects;
+};
+
+/** The private data of an ethdev of ours. */
+static inline struct mif_port *
+mif_port_of(struct rte_eth_dev *dev)
+{
+	return dev->data->dev_private;
+}
+
+/**
+ * Make a port of its options: listen if it is a server.
+ *
+ * @return 0, or a negative errno after a log line
+ */
+int mif_port_open(struct mif_port *port, struct rte_eth_dev *dev, const struct mif_devargs *args);
+
+/** Undo mif_port_open(). Takes the lock itself: the control thread may end with it. */
+void mif_port_close(struct mif_port *port);
+
+/** The application wants packets, or wants them again: connect, or let clients in. */
+void mif_port_start(struct mif_port *port);
+
+/** It does not: disconnect for that reason, and take no client. */
+void mif_port_stop(struct mif_port *port, const char *reason);
+
+/** May it have a connection now? */
+bool mif_port_ready(const struct mif_port *port);
+
+/** Rings that the port asks for, or takes, in a direction. */
+uint16_t mif_port_rings(const struct mif_port *port, enum mif_dir dir);
+
+/** The session's handshake is done: packets may move. */
+void mif_port_connected(struct mif_port *port, struct mif_session *session);
+
+/** The session of this port has ended, whatever it had reached. */
+void mif_port_disconnected(struct mif_port *port, const struct mif_conn *conn);
+
+/** End connections on which a burst has found a fault. */
+void mif_port_check_links(struct mif_port_list *ports);
+
+/**
+ * Take the next link change that an application has to hear of.
+ *
+ * @return its device, or NULL when there is none
+ */
+struct rte_eth_dev *mif_port_take_link_event(struct mif_port_list *ports);
+
+#endif /* MEMIF_PORT_H */

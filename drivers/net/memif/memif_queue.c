@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <string.h>
+#include <rte_malloc.h>
+#include <rte_mbuf.h>
+
+#include "memif_ctrl.h"
+#include "memif_queue.h"
+
+struct mif_queue *
+mif_queue_create(uint16_t id, int socket)
+{
+	struct mif_queue *queue = rte_zmalloc_socket("memif queue", sizeof(*queue),
+			RTE_CACHE_LINE_SIZE, socket);
+
+	if (queue == NULL)
+		return NULL;
+	mif_gate_init(&queue->gate);
+	queue->id = id;
+	queue->holders = 1;
+	return queue;
+}
+
+void
+mif_queue_hold(struct mif_queue *queue)
+{
+	queue->holders++;
+}
+
+void
+mif_queue_drop(struct mif_queue *queue)
+{
+	if (--queue->holders == 0)
+		rte_free(queue);
+}
+
+void
+mif_queue_set_pool(struct mif_queue *queue, struct rte_mempool *pool, uint16_t port_id,
+		bool scatter)
+{
+	bool pinned = (rte_pktmbuf_priv_flags(pool) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF) != 0;
+	struct rte_mbuf fresh = {
+		.data_off = RTE_PKTMBUF_HEADROOM,
+		.nb_segs = 1,
+		.port = port_id,
+	};
+	rte_mbuf_refcnt_set(&fresh, 1);
+	memcpy(&queue->rearm, RTE_PTR_ADD(&fresh, offsetof(struct rte_mbuf, rearm_data)),
+			sizeof(queue->rearm));
+	queue->mbuf_flags = pinned ? RTE_MBUF_F_EXTERNAL : 0;
+	queue->pool = pool;
+	queue->room = (uint32_t)rte_pktmbuf_data_room_size(pool) - RTE_PKTMBUF_HEADROOM;
+	queue->scatter = scatter;
+}
+
+void
+mif_queue_fault(struct mif_shared *common, enum mif_fault fault)
+{
+	uint32_t none = MIF_FAULT_NONE;
+
+	if (__atomic_compare_exchange_n(&common->fault, &none, (uint32_t)fault, false,
+			    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		mif_ctrl_kick();
+}
+
+void
+mif_queue_bad_desc(struct mif_queue *queue, struct mif_shared *common)
+{
+	queue->counters.bad_desc++;
+	if (__atomic_add_fetch(&common->bad_descs, 1, __ATOMIC_RELAXED) > MIF_BAD_DESCS_MAX)
+		mif_queue_fault(common, MIF_FAULT_DESCRIPTOR);
+}
+
+const char *
+mif_fault_text(enum mif_fault fault)
+{
+	switch (fault) {
+	case MIF_FAULT_INDEX:
+		return "impossible ring index";
+	case MIF_FAULT_DESCRIPTOR:
+		return "too many bad descriptors";
+	case MIF_FAULT_CHAIN:
+		return "chain longer than its ring";
+	default:
+		return "no fault";
+	}
+}

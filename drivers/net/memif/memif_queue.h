@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/**
+ * @file
+ * A receive or transmit queue of a port, and this process's end of a ring.
+ *
+ * A queue lives from its set-up to its release and keeps counters. A ring end lives as long as one
+ * connection, and stands behind the queue's gate.
+ */
+
+#ifndef MEMIF_QUEUE_H
+#define MEMIF_QUEUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <rte_common.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include <rte_spinlock.h>
+
+#include "memif_abi.h"
+#include "memif_desc.h"
+#include "memif_gate.h"
+
+struct mif_notifier;
+
+/** Why a burst wants the connection to be ended; the control thread does it. */
+enum mif_fault {
+	MIF_FAULT_NONE = 0,
+	MIF_FAULT_INDEX,      /**< an index beyond what is possible */
+	MIF_FAULT_DESCRIPTOR, /**< too many descriptors outside their region */
+	MIF_FAULT_CHAIN,      /**< a chain longer than its ring */
+};
+
+/** What the ring ends of one connection have in common for the data path. */
+struct mif_shared {
+	const struct mif_span *regions;
+	uint32_t region_count;
+	struct mif_notifier *notifier;
+	uint32_t fault;	    /**< enum mif_fault; the first one stays */
+	uint32_t bad_descs; /**< of all rings, until the limit */
+};
+
+/** Bad descriptors that a connection survives. */
+#define MIF_BAD_DESCS_MAX 1024
+
+/** This process's end of one ring; used by one lcore at a time, but for shared transmit rings. */
+struct mif_ring_end {
+	struct mif_desc *desc;
+	uint16_t *own_index;	    /**< in shared memory; a copy of cursor goes there */
+	const uint16_t *peer_index; /**< in shared memory */
+	uint32_t size;		    /**< slots */
+	uint32_t mask;		    /**< size - 1 */
+	uint16_t cursor;	    /**< next slot to fill or to empty, free-running: the truth */
+	uint16_t limit;		    /**< transmit: slots below this one can be filled */
+	uint16_t region;	    /**< client: the region of its buffers */
+	bool shared;		    /**< transmit: several queues use it, lock is needed */
+	uint8_t *buffers;	    /**< client: the first of its buffers */
+	uint32_t buffers_offset;    /**< client: bytes from the region's start to it */
+	uint32_t buffer_size;	    /**< client: bytes of room in each */
+	uint32_t stride;	    /**< client: bytes from one to the next */
+	uint64_t capacity;	    /**< client: bytes that all buffers hold */
+	struct mif_shared *common;
+	struct mif_desc *picked;   /**< server transmit: copies of a chain's descriptors */
+	struct mif_ring_end *next; /**< receive: further rings of the same queue */
+	struct mif_ring *ring;
+	rte_spinlock_t lock; /**< only if shared */
+	int event_fd;	     /**< wakes the peer; the connection's */
+} __rte_cache_aligned;
+
+/** The empty descriptor of one of our own buffers, that is of a client's. */
+static inline struct mif_desc
+mif_own_buffer(const struct mif_ring_end *end, uint32_t slot)
+{
+	return (struct mif_desc){
+		.region = end->region,
+		.length = end->buffer_size,
+		.offset = end->buffers_offset + slot * end->stride,
+	};
+}
+
+/** Counters of one queue, written by its lcore alone. */
+struct mif_counters {
+	uint64_t packets;
+	uint64_t bytes;
+	uint64_t no_mbuf;   /**< receive: no buffer could be had; the packet waits in the ring */
+	uint64_t bad_desc;  /**< descriptors of the peer that point outside, or are empty */
+	uint64_t bad_index; /**< bursts that saw an impossible index */
+	uint64_t too_long; /**< packets dropped: longer than an mbuf without scatter, or than a ring */
+	uint64_t empty;	   /**< transmit: packets of no bytes, dropped */
+	uint64_t ring_full; /**< transmit: bursts cut short as the peer was slow */
+	uint64_t events;    /**< transmit: wake-ups of the peer */
+};
+
+/** A queue of a port. */
+struct mif_queue {
+	struct mif_gate gate; /**< in front of its struct mif_ring_end */
+	struct rte_mempool *pool;
+	uint64_t rearm;	     /**< receive: data_off, refcnt, nb_segs and port of a new mbuf */
+	uint64_t mbuf_flags; /**< receive: ol_flags of a new mbuf */
+	uint32_t room;	     /**< receive: bytes of an mbuf behind its headroom */
+	bool scatter;	     /**< receive: a packet may take several mbufs */
+	uint16_t id;
+	uint32_t holders; /**< its port, and connections that wait for it; under the lock */
+	struct mif_counters counters __rte_cache_aligned;
+	struct mif_counters cleared; /**< what they were at the last reset */
+} __rte_cache_aligned;
+
+/**
+ * Make a queue.
+ *
+ * @param socket  NUMA node
+ * @return the queue, or NULL when there is no memory
+ */
+struct mif_queue *mif_queue_create(uint16_t id, int socket);
+
+/** Take a share in the queue, so that it outlives its port. Lock held. */
+void mif_queue_hold(struct mif_queue *queue);
+
+/** Give up a share; the last one frees the queue. Lock held. */
+void mif_queue_drop(struct mif_queue *queue);
+
+/**
+ * Tell a receive queue where its mbufs come from, and what a new one looks like.
+ *
+ * @param pool  of mbufs with room behind the headroom
+ */
+void mif_queue_set_pool(struct mif_queue *queue, struct rte_mempool *pool, uint16_t port_id,
+		bool scatter);
+
+/** Ask the control thread to end the connection; only the first call does something. */
+void mif_queue_fault(struct mif_shared *common, enum mif_fault fault);
+
+/** Count bad descriptors of a connection; beyond the limit, ask for its end. */
+void mif_queue_bad_desc(struct mif_queue *queue, struct mif_shared *common);
+
+/** Text of a fault, for logs and the peer. */
+const char *mif_fault_text(enum mif_fault fault);
+
+#endif /* MEMIF_QUEUE_H */

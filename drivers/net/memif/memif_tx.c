@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <ethdev_driver.h>
+#include <rte_branch_prediction.h>
+#include <rte_common.h>
+#include <rte_mbuf.h>
+
+#include "memif_copy.h"
+#include "memif_ctrl.h"
+#include "memif_desc.h"
+#include "memif_ethdev.h"
+#include "memif_notify.h"
+#include "memif_queue.h"
+#include "memif_ring.h"
+
+/* Packets that are looked at together. */
+#define CHUNK 32
+
+/* How many slots can be filled; looks at the peer's index only when that many are not known of. */
+static __rte_always_inline uint32_t
+slots_free(struct mif_queue *queue, struct mif_ring_end *end, uint32_t wanted,
+		const enum mif_role role)
+{
+	uint32_t known = mif_ring_span(end->cursor, end->limit);
+	uint16_t limit;
+	uint32_t count;
+
+	if (known >= wanted)
+		return known;
+	/* A client may fill what the server has emptied, a server what the client has posted. */
+	limit = mif_ring_peek(end->peer_index);
+	if (role == MIF_CLIENT)
+		limit = (uint16_t)(limit + end->size);
+	count = mif_ring_span(end->cursor, limit);
+	if (unlikely(count > end->size)) {
+		queue->counters.bad_index++;
+		mif_queue_fault(end->common, MIF_FAULT_INDEX);
+		return known;
+	}
+	end->limit = limit;
+	return count;
+}
+
+/* Bytes of a packet, not trusting pkt_len: the segments are what is copied. */
+static uint64_t
+packet_length(const struct rte_mbuf *mbuf)
+{
+	uint64_t length = 0;
+
+	for (; mbuf != NULL; mbuf = mbuf->next)
+		length += mbuf->data_len;
+	return length;
+}
+
+/*
+ * The usual case: count packets of one segment, each fitting into one slot. Else false, and nothing
+ * has happened.
+ */
+static __rte_always_inline bool
+put_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
+		uint32_t count, const enum mif_role role)
+{
+	struct mif_desc descs[CHUNK];
+	uint8_t *places[CHUNK];
+	uint64_t bytes = 0;
+	bool plain = true;
+
+	for (uint32_t i = 0; i < count; i++) {
+		const struct rte_mbuf *mbuf = mbufs[i];
+		uint32_t slot = (end->cursor + i) & end->mask;
+
+		if (role == MIF_CLIENT) {
+			descs[i] = mif_own_buffer(end, slot);
+			places[i] = end->buffers + (size_t)slot * end->stride;
+		} else {
+			bool ok;
+
+			descs[i] = mif_desc_read(&end->desc[slot]);
+			ok = mif_desc_ok(end->common->regions, end->common->region_count, descs[i]);
+			places[i] = ok ? mif_desc_data(end->common->regions, descs[i]) : NULL;
+			plain &= ok;
+		}
+		plain &= (mbuf->nb_segs == 1) & (mbuf->data_len != 0) &
+				(mbuf->data_len <= descs[i].length);
+		__builtin_prefetch(places[i], 1);
+	}
+	if (unlikely(!plain))
+		return false;
+	for (uint32_t i = 0; i < count; i++) {
+		const struct rte_mbuf *mbuf = mbufs[i];
+
+		mif_copy(places[i], rte_pktmbuf_mtod(mbuf, const uint8_t *), mbuf->data_len);
+		descs[i].flags = 0;
+		descs[i].length = mbuf->data_len;
+		mif_desc_write(&end->desc[(end->cursor + i) & end->mask], descs[i]);
+		bytes += mbuf->data_len;
+	}
+	end->cursor = (uint16_t)(end->cursor + count);
+	queue->counters.packets += count;
+	queue->counters.bytes += bytes;
+	return true;
+}
+
+/* Copy a packet into slots that hold it; their descriptors are in picked, or are our own buffers. */
+static void
+fill_slots(struct mif_ring_end *end, const struct rte_mbuf *mbuf, uint64_t left,
+		const enum mif_role role)
+{
+	const uint8_t *from = rte_pktmbuf_mtod(mbuf, const uint8_t *);
+	uint32_t in_segment = mbuf->data_len;
+	struct mif_desc desc;
+	uint32_t slot, part, used;
+	uint8_t *to;
+
+	for (uint32_t i = 0; left != 0; i++) {
+		slot = end->cursor & end->mask;
+		desc = role == MIF_CLIENT ? mif_own_buffer(end, slot) : end->picked[i];
+		to = mif_desc_data(end->common->regions, desc);
+		for (used = 0; used < desc.length && left != 0; used += part) {
+			while (in_segment == 0) {
+				mbuf = mbuf->next;
+				from = rte_pktmbuf_mtod(mbuf, const uint8_t *);
+				in_segment = mbuf->data_len;
+			}
+			part = RTE_MIN(desc.length - used, in_segment);
+			mif_copy(to + used, from, part);
+			from += part;
+			in_segment -= part;
+			left -= part;
+		}
+		desc.length = used;
+		desc.flags = left != 0 ? MIF_DESC_NEXT : 0;
+		mif_desc_write(&end->desc[slot], desc);
+		end->cursor++;
+	}
+}
+
+/* Slots that a client needs for so many bytes; more than free when they do not suffice. */
+static uint32_t
+own_slots(const struct mif_ring_end *end, uint64_t length, uint32_t free)
+{
+	uint64_t room = 0;
+	uint32_t slots = 0;
+
+	while (room < length && slots <= free) {
+		room += end->buffer_size;
+		slots++;
+	}
+	return slots;
+}
+
+/* A client that posts a buffer outside its regions gets it back, empty, and those before it. */
+static void
+skip_slots(struct mif_queue *queue, struct mif_ring_end *end, uint32_t count)
+{
+	uint32_t slot;
+
+	for (uint32_t i = 0; i < count; i++) {
+		slot = end->cursor++ & end->mask;
+		mif_desc_write(&end->desc[slot], (struct mif_desc){ 0 });
+	}
+	mif_queue_bad_desc(queue, end->common);
+}
+
+/*
+ * Take copies of as many posted descriptors as hold so many bytes.
+ *
+ * Returns their number; more than free when they do not suffice; 0 when a bad one was skipped.
+ */
+static uint32_t
+pick_slots(struct mif_queue *queue, struct mif_ring_end *end, uint64_t length, uint32_t free)
+{
+	uint64_t room = 0;
+	uint32_t slots = 0;
+	struct mif_desc desc;
+
+	while (room < length) {
+		if (slots == free)
+			return free + 1;
+		desc = mif_desc_read(&end->desc[(end->cursor + slots) & end->mask]);
+		if (!mif_desc_ok(end->common->regions, end->common->region_count, desc)) {
+			skip_slots(queue, end, slots + 1);
+			return 0;
+		}
+		end->picked[slots++] = desc;
+		room += desc.length;
+	}
+	return slots;
+}
+
+/* Can the ring never hold it? A server knows only when every slot has been posted. */
+static bool
+never_fits(const struct mif_ring_end *end, uint64_t length, uint32_t free, const enum mif_role role)
+{
+	if (length > MIF_PACKET_MAX)
+		return true;
+	return role == MIF_CLIENT ? length > end->capacity : free == end->size;
+}
+
+/*
+ * Put one packet of any kind: all of it or nothing.
+ *
+ * Returns true when the packet is done with, sent or dropped; false when it has to wait.
+ */
+static bool
+put_any(struct mif_queue *queue, struct mif_ring_end *end, const struct rte_mbuf *mbuf,
+		const enum mif_role role)
+{
+	uint64_t length = packet_length(mbuf);
+	uint32_t free, slots;
+
+	if (length == 0) {
+		queue->counters.empty++;
+		return true;
+	}
+	do {
+		free = slots_free(queue, end, end->size, role);
+		slots = role == MIF_CLIENT ? own_slots(end, length, free) :
+					     pick_slots(queue, end, length, free);
+	} while (slots == 0);
+	if (length > MIF_PACKET_MAX || slots > free) {
+		if (!never_fits(end, length, free, role))
+			return false;
+		queue->counters.too_long++;
+		return true;
+	}
+	fill_slots(end, mbuf, length, role);
+	queue->counters.packets++;
+	queue->counters.bytes += length;
+	return true;
+}
+
+/* Put up to count packets of any kind; returns how many are done with, sent or dropped. */
+static __rte_noinline uint32_t
+put_mixed(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
+		uint32_t count, const enum mif_role role)
+{
+	uint32_t done = 0;
+
+	while (done < count && put_any(queue, end, mbufs[done], role))
+		done++;
+	return done;
+}
+
+static __rte_always_inline uint16_t
+transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs, uint16_t count,
+		const enum mif_role role)
+{
+	const uint16_t before = end->cursor;
+	uint32_t done = 0;
+	uint32_t part, mixed;
+
+	while (done < count) {
+		part = RTE_MIN((uint32_t)(count - done), (uint32_t)CHUNK);
+		part = RTE_MIN(part, slots_free(queue, end, part, role));
+		if (part != 0 && likely(put_plain(queue, end, &mbufs[done], part, role))) {
+			done += part;
+			continue;
+		}
+		mixed = put_mixed(queue, end, &mbufs[done], RTE_MAX(part, 1u), role);
+		done += mixed;
+		if (mixed < part || mixed == 0)
+			break;
+	}
+	queue->counters.ring_full += done < count;
+	if (end->cursor != before) {
+		mif_ring_publish(end->own_index, end->cursor);
+		if (unlikely(mif_ring_wants_event(end->ring)) &&
+				mif_notify(end->common->notifier, end->event_fd) == 0)
+			queue->counters.events++;
+	}
+	return (uint16_t)done;
+}
+
+static __rte_always_inline uint16_t
+tx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count, const enum mif_role role)
+{
+	struct mif_ring_end *end = mif_gate_enter(&queue->gate);
+	uint16_t done = 0;
+
+	if (likely(end != NULL)) {
+		if (unlikely(end->shared))
+			rte_spinlock_lock(&end->lock);
+		done = transmit(queue, end, mbufs, count, role);
+		if (unlikely(end->shared))
+			rte_spinlock_unlock(&end->lock);
+	}
+	mif_gate_leave(&queue->gate);
+	rte_pktmbuf_free_bulk(mbufs, done);
+	return done;
+}
+
+uint16_t
+mif_tx_client(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	return tx_burst(queue, mbufs, count, MIF_CLIENT);
+}
+
+uint16_t
+mif_tx_server(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	return tx_burst(queue, mbufs, count, MIF_SERVER);
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <bus_vdev_driver.h>
+#include <ethdev_driver.h>
+#include <ethdev_vdev.h>
+#include <rte_common.h>
+
+#include "memif_devargs.h"
+#include "memif_ethdev.h"
+#include "memif_log.h"
+#include "memif_port.h"
+
+static int
+create_port(struct rte_vdev_device *vdev, const struct mif_devargs *args)
+{
+	struct rte_eth_dev *dev = rte_eth_vdev_allocate(vdev, sizeof(struct mif_port));
+	struct mif_port *port;
+	int ret;
+
+	if (dev == NULL) {
+		MIF_LOG(ERR, rte_vdev_device_name(vdev), "no memory for another port");
+		return -ENOMEM;
+	}
+	port = mif_port_of(dev);
+	dev->dev_ops = &mif_ethdev_ops;
+	dev->data->mac_addrs = &port->args.mac;
+	dev->data->promiscuous = 1;
+	dev->data->all_multicast = 1;
+	dev->data->dev_flags |= RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
+	ret = mif_port_open(port, dev, args);
+	if (ret != 0) {
+		dev->data->mac_addrs = NULL;
+		rte_eth_dev_release_port(dev);
+		return ret;
+	}
+	mif_ethdev_set_bursts(dev);
+	rte_eth_dev_probing_finish(dev);
+	return 0;
+}
+
+static int
+memif_probe(struct rte_vdev_device *vdev)
+{
+	const char *name = rte_vdev_device_name(vdev);
+	struct mif_devargs args;
+	int ret;
+
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
+		MIF_LOG(ERR, name, "ports in secondary processes are not supported yet");
+		return -ENOTSUP;
+	}
+	ret = mif_devargs_parse(&args, name, rte_vdev_device_args(vdev));
+	return ret != 0 ? ret : create_port(vdev, &args);
+}
+
+static int
+memif_remove(struct rte_vdev_device *vdev)
+{
+	struct rte_eth_dev *dev = rte_eth_dev_allocated(rte_vdev_device_name(vdev));
+
+	return dev == NULL ? 0 : rte_eth_dev_close(dev->data->port_id);
+}
+
+static struct rte_vdev_driver memif_driver = {
+	.probe = memif_probe,
+	.remove = memif_remove,
+};
+
+RTE_PMD_REGISTER_VDEV(net_memif, memif_driver);
+RTE_PMD_REGISTER_PARAM_STRING(net_memif, MIF_DEVARGS_HELP);
+
+/* What dpdk-pmdinfo.py looks for. DPDK's own build writes it by a script that no package has. */
+static const char pmd_info[] __rte_used =
+		"PMD_INFO_STRING= {\"name\" : \"net_memif\", \"params\" : \"" MIF_DEVARGS_HELP
+		"\", \"pci_ids\" : []}";
