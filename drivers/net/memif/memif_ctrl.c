@@ -97,6 +97,12 @@ mif_ctrl_kick(void)
 }
 
 int
+mif_ctrl_kick_fd(void)
+{
+	return current->kick;
+}
+
+int
 mif_ctrl_watch(struct mif_watch *watch)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.ptr = watch };

@@ -87,6 +87,9 @@ void mif_ctrl_disarm(struct mif_timer *timer);
 /** Make the control thread look at its timers and ports now. Any thread; never blocks. */
 void mif_ctrl_kick(void);
 
+/** The eventfd that mif_ctrl_kick() writes to, for signal handlers. */
+int mif_ctrl_kick_fd(void);
+
 /** What wakes sleeping peers; there is one as long as there is a port. */
 struct mif_notifier *mif_ctrl_notifier(void);
 

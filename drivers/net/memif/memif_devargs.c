@@ -23,12 +23,19 @@ struct parser {
 	bool mac_given;
 };
 
+/* Where an option means something. */
+enum scope {
+	ANYWHERE,
+	SERVER,
+	SERVER_FILE, /* a server with a socket file */
+};
+
 /* An option: returns 0, or -EINVAL for a bad value, or -ENOTSUP. */
 struct option {
 	const char *name;
 	const char *values; /* for the error message */
 	int (*parse)(struct parser *parser, const char *value);
-	bool server_file; /* means something only for a server's socket file */
+	enum scope scope;
 };
 
 static int
@@ -210,21 +217,55 @@ parse_mode(struct parser *parser, const char *value)
 	return word == 1 ? -ENOTSUP : word;
 }
 
+static int
+parse_ids(struct mif_allowed *allowed, const char *value)
+{
+	char text[256];
+	char *rest = text;
+	const char *word;
+	uint64_t number;
+
+	if (strlen(value) >= sizeof(text))
+		return -EINVAL;
+	strcpy(text, value);
+	while ((word = strsep(&rest, ":")) != NULL) {
+		if (allowed->count == MIF_ALLOWED_MAX ||
+				parse_number(word, 10, 0, UINT32_MAX - 1, &number) != 0)
+			return -EINVAL;
+		allowed->ids[allowed->count++] = (uint32_t)number;
+	}
+	return 0;
+}
+
+static int
+parse_peer_uid(struct parser *parser, const char *value)
+{
+	return parse_ids(&parser->args->allowed_uids, value);
+}
+
+static int
+parse_peer_gid(struct parser *parser, const char *value)
+{
+	return parse_ids(&parser->args->allowed_gids, value);
+}
+
 static const struct option options[] = {
-	{ "id", "0 to 4294967295", parse_id, false },
-	{ "role", "client or server", parse_role, false },
-	{ "socket", "a path or @name of at most 107 bytes", parse_socket, false },
-	{ "socket-abstract", "yes or no", parse_abstract, false },
-	{ "owner-uid", "a user id", parse_uid, true },
-	{ "owner-gid", "a group id", parse_gid, true },
-	{ "socket-mode", "octal permission bits, 0 to 777", parse_mode_bits, true },
-	{ "bsize", "1 to 65535 bytes", parse_bsize, false },
-	{ "rsize", "1 to 14, the log2 of the ring size", parse_rsize, false },
-	{ "mac", "a unicast address such as 02:00:00:00:00:01", parse_mac, false },
-	{ "secret", "1 to 24 bytes", parse_secret, false },
-	{ "zero-copy", "yes or no", parse_zero_copy, false },
-	{ "peer-memory", "any or sealed", parse_peer_memory, false },
-	{ "mode", "ethernet or ip", parse_mode, false },
+	{ "id", "0 to 4294967295", parse_id, ANYWHERE },
+	{ "role", "client or server", parse_role, ANYWHERE },
+	{ "socket", "a path or @name of at most 107 bytes", parse_socket, ANYWHERE },
+	{ "socket-abstract", "yes or no", parse_abstract, ANYWHERE },
+	{ "owner-uid", "a user id", parse_uid, SERVER_FILE },
+	{ "owner-gid", "a group id", parse_gid, SERVER_FILE },
+	{ "socket-mode", "octal permission bits, 0 to 777", parse_mode_bits, SERVER_FILE },
+	{ "peer-uid", "up to 16 user ids with colons between", parse_peer_uid, SERVER },
+	{ "peer-gid", "up to 16 group ids with colons between", parse_peer_gid, SERVER },
+	{ "bsize", "1 to 65535 bytes", parse_bsize, ANYWHERE },
+	{ "rsize", "1 to 14, the log2 of the ring size", parse_rsize, ANYWHERE },
+	{ "mac", "a unicast address such as 02:00:00:00:00:01", parse_mac, ANYWHERE },
+	{ "secret", "1 to 24 bytes", parse_secret, ANYWHERE },
+	{ "zero-copy", "yes or no", parse_zero_copy, ANYWHERE },
+	{ "peer-memory", "any or sealed", parse_peer_memory, SERVER },
+	{ "mode", "ethernet or ip", parse_mode, ANYWHERE },
 };
 
 static const struct option *
@@ -313,10 +354,15 @@ resolve_socket(struct parser *parser, bool abstract_given)
 static void
 warn_ineffective(const struct parser *parser, const struct rte_kvargs *list)
 {
-	bool file = parser->args->role == MIF_SERVER && !parser->abstract;
+	bool server = parser->args->role == MIF_SERVER;
+	enum scope scope;
 
 	for (unsigned int i = 0; i < list->count; i++) {
-		if (find_option(list->pairs[i].key)->server_file && !file)
+		scope = find_option(list->pairs[i].key)->scope;
+		if (scope == SERVER && !server)
+			MIF_LOG(WARNING, parser->who, "option '%s' has no effect on a client",
+					list->pairs[i].key);
+		if (scope == SERVER_FILE && (!server || parser->abstract))
 			MIF_LOG(WARNING, parser->who,
 					"option '%s' has no effect: it is for a server with a socket file",
 					list->pairs[i].key);
@@ -351,4 +397,22 @@ mif_devargs_parse(struct mif_devargs *args, const char *who, const char *text)
 	}
 	rte_kvargs_free(list);
 	return ret;
+}
+
+static bool
+contains(const struct mif_allowed *allowed, uint32_t id)
+{
+	for (unsigned int i = 0; i < allowed->count; i++) {
+		if (allowed->ids[i] == id)
+			return true;
+	}
+	return false;
+}
+
+bool
+mif_devargs_allow(const struct mif_devargs *args, uid_t uid, gid_t gid)
+{
+	if (args->allowed_uids.count == 0 && args->allowed_gids.count == 0)
+		return true;
+	return contains(&args->allowed_uids, uid) || contains(&args->allowed_gids, gid);
 }

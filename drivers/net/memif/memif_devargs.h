@@ -15,9 +15,17 @@
 /** For dpdk-pmdinfo.py and the guide: every option with its values. */
 #define MIF_DEVARGS_HELP \
 	"id=<uint32> role=client|server socket=<path|@name> socket-abstract=yes|no " \
-	"owner-uid=<uid> owner-gid=<gid> socket-mode=<octal> bsize=<1-65535> rsize=<1-14> " \
-	"mac=<xx:xx:xx:xx:xx:xx> secret=<1-24 bytes> zero-copy=yes|no peer-memory=any|sealed " \
-	"mode=ethernet|ip"
+	"owner-uid=<uid> owner-gid=<gid> socket-mode=<octal> peer-uid=<uid[:uid...]> " \
+	"peer-gid=<gid[:gid...]> bsize=<1-65535> rsize=<1-14> mac=<xx:xx:xx:xx:xx:xx> " \
+	"secret=<1-24 bytes> zero-copy=yes|no peer-memory=any|sealed mode=ethernet|ip"
+
+#define MIF_ALLOWED_MAX 16 /**< ids of one kind */
+
+/** User or group ids. */
+struct mif_allowed {
+	unsigned int count;
+	uint32_t ids[MIF_ALLOWED_MAX];
+};
 
 /** Options of one port, checked. */
 struct mif_devargs {
@@ -29,8 +37,17 @@ struct mif_devargs {
 	uint8_t log2_ring_size;	       /**< client */
 	struct rte_ether_addr mac;     /**< random when not given */
 	uint8_t secret[MIF_SECRET_LEN];
-	bool sealed_only; /**< peer-memory=sealed; server */
+	bool sealed_only;		 /**< peer-memory=sealed; server */
+	struct mif_allowed allowed_uids; /**< peer-uid; server */
+	struct mif_allowed allowed_gids; /**< peer-gid; server */
 };
+
+/**
+ * May a process with these ids be a client?
+ *
+ * With neither list, everybody may who can open the socket; else one that is in either.
+ */
+bool mif_devargs_allow(const struct mif_devargs *args, uid_t uid, gid_t gid);
 
 /**
  * Parse and check the options.

@@ -256,4 +256,8 @@ const struct eth_dev_ops mif_ethdev_ops = {
 	.mtu_set = mtu_set,
 	.stats_get = mif_stats_get,
 	.stats_reset = mif_stats_reset,
+	.xstats_get = mif_xstats_get,
+	.xstats_get_names = mif_xstats_get_names,
+	.xstats_reset = mif_stats_reset,
+	.eth_dev_priv_dump = mif_dump,
 };

@@ -6,6 +6,7 @@
 #define MEMIF_ETHDEV_H
 
 #include <stdint.h>
+#include <stdio.h>
 #include <rte_ethdev.h>
 
 /** Queues of one kind that a port can have. */
@@ -29,7 +30,13 @@ const char *mif_ethdev_burst_name(const struct rte_eth_dev *dev);
  */
 int mif_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats);
 int mif_stats_reset(struct rte_eth_dev *dev);
+int mif_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *xstats, unsigned int size);
+int mif_xstats_get_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name *names,
+		unsigned int size);
 /** @} */
+
+/** State of the port and its connection as text; memif_dump.c. */
+int mif_dump(struct rte_eth_dev *dev, FILE *file);
 
 /** @name Burst functions; memif_rx.c and memif_tx.c
  *

@@ -9,6 +9,7 @@
 #include <rte_malloc.h>
 
 #include "memif_ctrl.h"
+#include "memif_guard.h"
 #include "memif_layout.h"
 #include "memif_link.h"
 #include "memif_notify.h"
@@ -151,12 +152,35 @@ mif_link_build(struct mif_link *link, struct mif_geometry *geometry, const struc
 	return ret;
 }
 
+static int
+guard_region(struct mif_link *link, struct mif_region *region, const char **why)
+{
+	const struct mif_guard guard = {
+		.addr = region->addr,
+		.size = region->size,
+		.page_size = region->page_size,
+		.fault = &link->shared.fault,
+		.value = MIF_FAULT_MEMORY,
+		.wake_fd = mif_ctrl_kick_fd(),
+	};
+	int ret = region->sealed ? 0 : mif_guard_add(&guard);
+
+	if (ret != 0) {
+		*why = "region cannot be guarded against being pulled away";
+		mif_region_release(region);
+	}
+	return ret;
+}
+
 int
 mif_link_take_region(struct mif_link *link, uint16_t index, int fd, uint64_t size, bool sealed_only,
 		const char **why)
 {
-	int ret = mif_region_adopt(&link->regions[index], fd, size, sealed_only, why);
+	struct mif_region *region = &link->regions[index];
+	int ret = mif_region_adopt(region, fd, size, sealed_only, why);
 
+	if (ret == 0)
+		ret = guard_region(link, region, why);
 	if (ret == 0)
 		set_region(link, index);
 	return ret;
@@ -218,6 +242,7 @@ mif_link_finish(struct mif_link *link, enum mif_role role, const struct mif_geom
 	int ret = 0;
 
 	*why = "out of memory";
+	link->role = role;
 	if (role == MIF_SERVER)
 		ret = make_ends(link, geometry->rings, socket);
 	for (int dir = 0; dir < MIF_DIRS && ret == 0; dir++) {
@@ -287,9 +312,48 @@ mif_link_attach(struct mif_link *link, enum mif_role role, struct rte_eth_dev *d
 	attach_tx(link, tx, dev);
 }
 
+/* Packets in count slots from index on. What a peer may have scribbled there is just counted. */
+static uint32_t
+packets_in(const struct mif_ring_end *end, uint16_t index, uint32_t count)
+{
+	uint32_t packets = 0;
+
+	for (uint32_t i = 0; i < count && count <= end->size; i++)
+		packets += (mif_desc_read(&end->desc[(index + i) & end->mask]).flags &
+					   MIF_DESC_NEXT) == 0;
+	return packets;
+}
+
+/* Slots that are filled reach from the client's buffers which the server has emptied, or which the
+ * client has not posted again, up to the cursor of who fills. */
+static void
+count_lost(const struct mif_link *link, struct mif_port_counters *counters)
+{
+	enum mif_dir tx = link->role == MIF_CLIENT ? MIF_C2S : MIF_S2C;
+	const struct mif_ring_end *end;
+	uint16_t peer, first;
+
+	for (int dir = 0; dir < MIF_DIRS; dir++) {
+		for (uint16_t i = 0; i < link->end_count[dir]; i++) {
+			end = &link->ends[dir][i];
+			peer = mif_ring_peek(end->peer_index);
+			if (dir != (int)tx) {
+				counters->rx_lost += packets_in(end, end->cursor,
+						mif_ring_span(end->cursor, peer));
+				continue;
+			}
+			first = link->role == MIF_CLIENT ? peer : (uint16_t)(peer - end->size);
+			counters->tx_lost += packets_in(end, first,
+					mif_ring_span(first, end->cursor));
+		}
+	}
+}
+
 void
 mif_link_free(struct mif_link *link)
 {
+	if (link->counters != NULL)
+		count_lost(link, link->counters);
 	for (int dir = 0; dir < MIF_DIRS; dir++) {
 		for (uint16_t i = 0; i < link->end_count[dir]; i++)
 			rte_free(link->ends[dir][i].picked);
@@ -299,8 +363,11 @@ mif_link_free(struct mif_link *link)
 				close(link->event_fds[dir][i]);
 		}
 	}
-	for (int i = 0; i < MIF_REGIONS_MAX; i++)
+	for (int i = 0; i < MIF_REGIONS_MAX; i++) {
+		if (!link->regions[i].sealed)
+			mif_guard_remove(link->regions[i].addr);
 		mif_region_release(&link->regions[i]);
+	}
 	free(link->waiting);
 	free(link);
 }
@@ -331,8 +398,9 @@ bursts_ended(struct mif_link *link)
 }
 
 void
-mif_link_detach(struct mif_link *link, struct rte_eth_dev *dev)
+mif_link_detach(struct mif_link *link, struct rte_eth_dev *dev, struct mif_port_counters *counters)
 {
+	link->counters = counters;
 	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
 		wait_for(link, dev->data->rx_queues[i]);
 	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++)
@@ -344,6 +412,17 @@ mif_link_detach(struct mif_link *link, struct rte_eth_dev *dev)
 	}
 	TAILQ_INSERT_TAIL(&detached, link, next);
 	mif_ctrl_kick();
+}
+
+void
+mif_link_forget(const struct mif_port_counters *counters)
+{
+	struct mif_link *link;
+
+	TAILQ_FOREACH(link, &detached, next) {
+		if (link->counters == counters)
+			link->counters = NULL;
+	}
 }
 
 unsigned int

@@ -17,6 +17,7 @@
 
 #include "memif_abi.h"
 #include "memif_conn.h"
+#include "memif_port.h"
 #include "memif_queue.h"
 #include "memif_region.h"
 
@@ -28,9 +29,11 @@ struct mif_link {
 	int event_fds[MIF_DIRS][MIF_RINGS_MAX];
 	struct mif_ring_end *ends[MIF_DIRS];
 	uint16_t end_count[MIF_DIRS];
+	enum mif_role role;
 	uint32_t buffer_size;	    /**< client: bytes; 0 on a server, which cannot know */
 	struct mif_queue **waiting; /**< closed gates where a burst may still be inside */
 	uint32_t waiting_count;
+	struct mif_port_counters *counters; /**< of the port, for what is lost; NULL without */
 	TAILQ_ENTRY(mif_link) next;
 };
 
@@ -83,8 +86,16 @@ int mif_link_finish(struct mif_link *link, enum mif_role role, const struct mif_
 /** Put the ring ends behind the gates of the port's queues. */
 void mif_link_attach(struct mif_link *link, enum mif_role role, struct rte_eth_dev *dev);
 
-/** Close the gates of the port's queues, and give the link back; at once if no burst is inside. */
-void mif_link_detach(struct mif_link *link, struct rte_eth_dev *dev);
+/**
+ * Close the gates of the port's queues, and give the link back; at once if no burst is inside.
+ *
+ * @param counters  get the packets that were under way; see mif_link_forget()
+ */
+void mif_link_detach(struct mif_link *link, struct rte_eth_dev *dev,
+		struct mif_port_counters *counters);
+
+/** These counters go away: links that still wait for a burst must not write to them. */
+void mif_link_forget(const struct mif_port_counters *counters);
 
 /** Give back a link that was never attached. */
 void mif_link_free(struct mif_link *link);

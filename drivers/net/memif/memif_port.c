@@ -128,7 +128,7 @@ mif_port_connected(struct mif_port *port, struct mif_session *session)
 	port->link = session->link;
 	session->link = NULL;
 	port->trouble[0] = '\0';
-	port->connects++;
+	port->counters.connects++;
 	port->up_since = mif_ctrl_now();
 	name_peer(port, &session->conn);
 	mif_link_attach(port->link, port->args.role, port->dev);
@@ -140,14 +140,15 @@ mif_port_connected(struct mif_port *port, struct mif_session *session)
 static void
 take_down(struct mif_port *port, const struct mif_conn *conn)
 {
-	set_link(port, false);
-	mif_link_detach(port->link, port->dev);
+	mif_link_detach(port->link, port->dev, &port->counters);
 	port->link = NULL;
-	port->disconnects++;
+	set_link(port, false);
+	port->counters.disconnects++;
 	/* Who stops the port himself need not be told. */
 	port->link_event = mif_port_ready(port);
-	MIF_LOG(NOTICE, port->name, "disconnected from %s: %s%s", port->peer,
-			conn->by_peer ? "the peer says: " : "", conn->reason);
+	snprintf(port->reason, sizeof(port->reason), "%s%s", conn->by_peer ? "the peer says: " : "",
+			conn->reason);
+	MIF_LOG(NOTICE, port->name, "disconnected from %s: %s", port->peer, port->reason);
 	snprintf(port->trouble, sizeof(port->trouble), "%s", conn->reason);
 	reset_ring_caps(port);
 	/* A server that throws us out at once, again and again, does not make us spin. */
@@ -165,6 +166,18 @@ accept_fewer_rings(struct mif_port *port, const struct mif_conn *conn)
 	port->pause = 0;
 	MIF_LOG(INFO, port->name, "the server takes %u rings %s: connecting again with those",
 			conn->index, conn->dir == MIF_C2S ? "to it" : "from it");
+}
+
+void
+mif_port_refused(struct mif_port *port, const struct mif_conn *conn)
+{
+	char trouble[sizeof(port->trouble)];
+
+	if (!mif_port_ready(port) || port->session != NULL)
+		return;
+	snprintf(trouble, sizeof(trouble), "refused a client of '%s': %s", conn->peer_name,
+			conn->reason);
+	tell_trouble(port, trouble);
 }
 
 void
@@ -273,6 +286,7 @@ mif_port_close(struct mif_port *port)
 	if (port->listener != NULL)
 		mif_listener_leave(port->listener);
 	port->listener = NULL;
+	mif_link_forget(&port->counters);
 	mif_ctrl_unlock();
 	mif_ctrl_remove_port(port);
 }

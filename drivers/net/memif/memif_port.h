@@ -21,6 +21,14 @@ struct mif_link;
 struct mif_listener;
 struct mif_session;
 
+/** Counters of a port that are not of one queue. */
+struct mif_port_counters {
+	uint64_t connects;
+	uint64_t disconnects;
+	uint64_t rx_lost; /**< packets that a peer had sent, unread when the connection ended */
+	uint64_t tx_lost; /**< packets sent that the peer had not taken when the connection ended */
+};
+
 /** A port of this process. */
 struct mif_port {
 	TAILQ_ENTRY(mif_port) next; /**< of the process */
@@ -38,10 +46,11 @@ struct mif_port {
 	uint32_t pause;			   /**< client: milliseconds before it */
 	uint16_t ring_cap[MIF_DIRS];	   /**< client: rings that a server has not refused */
 	char trouble[MIF_REASON_LEN + 64]; /**< why there is no connection; said once */
+	char reason[MIF_REASON_LEN + 32];  /**< why the last connection ended */
 	char peer[2 * MIF_NAME_LEN + 16];  /**< whom it is, or was, connected with */
 	uint64_t up_since;		   /**< milliseconds of mif_ctrl_now() */
-	uint64_t connects;
-	uint64_t disconnects;
+	struct mif_port_counters counters;
+	struct mif_port_counters cleared; /**< what they were at the last reset */
 };
 
 /** The private data of an ethdev of ours. */
@@ -75,6 +84,9 @@ uint16_t mif_port_rings(const struct mif_port *port, enum mif_dir dir);
 
 /** The session's handshake is done: packets may move. */
 void mif_port_connected(struct mif_port *port, struct mif_session *session);
+
+/** A client was not let in, for conn->reason. */
+void mif_port_refused(struct mif_port *port, const struct mif_conn *conn);
 
 /** The session of this port has ended, whatever it had reached. */
 void mif_port_disconnected(struct mif_port *port, const struct mif_conn *conn);

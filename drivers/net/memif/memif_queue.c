@@ -81,6 +81,8 @@ mif_fault_text(enum mif_fault fault)
 		return "too many bad descriptors";
 	case MIF_FAULT_CHAIN:
 		return "chain longer than its ring";
+	case MIF_FAULT_MEMORY:
+		return "a region was cut short, or has holes";
 	default:
 		return "no fault";
 	}

@@ -30,6 +30,7 @@ enum mif_fault {
 	MIF_FAULT_INDEX,      /**< an index beyond what is possible */
 	MIF_FAULT_DESCRIPTOR, /**< too many descriptors outside their region */
 	MIF_FAULT_CHAIN,      /**< a chain longer than its ring */
+	MIF_FAULT_MEMORY,     /**< the peer has taken memory away; see memif_guard.h */
 };
 
 /** What the ring ends of one connection have in common for the data path. */

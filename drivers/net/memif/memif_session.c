@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <ethdev_driver.h>
 #include <rte_common.h>
@@ -79,10 +80,22 @@ build(struct mif_session *session, struct mif_actions *follow)
 		mif_conn_fail(conn, why, follow);
 }
 
+static bool
+permitted(const struct mif_session *session, const struct mif_port *port)
+{
+	struct ucred peer = { 0 };
+	socklen_t size = sizeof(peer);
+
+	return getsockopt(session->watch.fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+			mif_devargs_allow(&port->args, peer.uid, peer.gid);
+}
+
 /* A client that was killed and is back must not be kept out by what it has left. */
 static const char *
-refusal(struct mif_port *port)
+refusal(const struct mif_session *session, struct mif_port *port)
 {
+	if (!permitted(session, port))
+		return "not permitted";
 	if (!mif_port_ready(port))
 		return "interface is down";
 	if (port->session != NULL && mif_session_hung_up(port->session))
@@ -100,9 +113,11 @@ bind_to_port(struct mif_session *session, struct mif_actions *follow)
 		mif_conn_bound(conn, NULL, NULL, follow);
 		return;
 	}
-	mif_conn_bound(conn, &port->cfg, refusal(port), follow);
-	if (conn->state == MIF_STATE_CLOSED)
+	mif_conn_bound(conn, &port->cfg, refusal(session, port), follow);
+	if (conn->state == MIF_STATE_CLOSED) {
+		mif_port_refused(port, conn);
 		return;
+	}
 	mif_listener_forget(session->listener, session);
 	session->listener = NULL;
 	session->port = port;

@@ -1,47 +1,92 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+#include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <ethdev_driver.h>
 #include <rte_common.h>
 
 #include "memif_ethdev.h"
+#include "memif_port.h"
 #include "memif_queue.h"
 
-/* The lcore of the queue goes on counting: each counter is read once, by itself. */
+/* An extended counter: the sum of one member over queues, or a member of the port. */
+struct xstat {
+	const char *name;
+	size_t offset;
+};
+
+#define QUEUE(member) offsetof(struct mif_counters, member)
+#define PORT(member) offsetof(struct mif_port_counters, member)
+
+static const struct xstat rx_xstats[] = {
+	{ "rx_no_mbuf_bursts", QUEUE(no_mbuf) },
+	{ "rx_bad_descriptors", QUEUE(bad_desc) },
+	{ "rx_bad_indices", QUEUE(bad_index) },
+	{ "rx_too_long_packets", QUEUE(too_long) },
+};
+
+static const struct xstat tx_xstats[] = {
+	{ "tx_ring_full_bursts", QUEUE(ring_full) },
+	{ "tx_bad_descriptors", QUEUE(bad_desc) },
+	{ "tx_bad_indices", QUEUE(bad_index) },
+	{ "tx_too_long_packets", QUEUE(too_long) },
+	{ "tx_empty_packets", QUEUE(empty) },
+	{ "tx_interrupts_sent", QUEUE(events) },
+};
+
+static const struct xstat port_xstats[] = {
+	{ "connections", PORT(connects) },
+	{ "disconnections", PORT(disconnects) },
+	{ "rx_lost_with_peer_packets", PORT(rx_lost) },
+	{ "tx_lost_with_peer_packets", PORT(tx_lost) },
+};
+
+#define XSTATS (RTE_DIM(rx_xstats) + RTE_DIM(tx_xstats) + RTE_DIM(port_xstats))
+
+/* Whoever writes a counter goes on: each is read once, by itself. */
 static uint64_t
-since_reset(const uint64_t *counter, const uint64_t *cleared)
+since_reset(const void *counters, const void *cleared, size_t offset)
 {
-	return __atomic_load_n(counter, __ATOMIC_RELAXED) - *cleared;
+	const uint64_t *now = RTE_PTR_ADD(counters, offset);
+	const uint64_t *then = RTE_PTR_ADD(cleared, offset);
+
+	return __atomic_load_n(now, __ATOMIC_RELAXED) - *then;
 }
 
-#define COUNT(queue, name) since_reset(&(queue)->counters.name, &(queue)->cleared.name)
+static uint64_t
+of_queue(const struct mif_queue *queue, size_t offset)
+{
+	return since_reset(&queue->counters, &queue->cleared, offset);
+}
 
 static void
 add_rx(struct rte_eth_stats *stats, const struct mif_queue *queue)
 {
-	uint64_t packets = COUNT(queue, packets);
-	uint64_t bytes = COUNT(queue, bytes);
+	uint64_t packets = of_queue(queue, QUEUE(packets));
+	uint64_t bytes = of_queue(queue, QUEUE(bytes));
+	uint64_t errors = of_queue(queue, QUEUE(bad_desc)) + of_queue(queue, QUEUE(too_long));
 
 	stats->ipackets += packets;
 	stats->ibytes += bytes;
-	stats->ierrors += COUNT(queue, bad_desc) + COUNT(queue, too_long);
-	stats->rx_nombuf += COUNT(queue, no_mbuf);
+	stats->ierrors += errors;
+	stats->rx_nombuf += of_queue(queue, QUEUE(no_mbuf));
 	if (queue->id < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
 		stats->q_ipackets[queue->id] = packets;
 		stats->q_ibytes[queue->id] = bytes;
-		stats->q_errors[queue->id] = COUNT(queue, bad_desc) + COUNT(queue, too_long);
+		stats->q_errors[queue->id] = errors;
 	}
 }
 
 static void
 add_tx(struct rte_eth_stats *stats, const struct mif_queue *queue)
 {
-	uint64_t packets = COUNT(queue, packets);
-	uint64_t bytes = COUNT(queue, bytes);
+	uint64_t packets = of_queue(queue, QUEUE(packets));
+	uint64_t bytes = of_queue(queue, QUEUE(bytes));
 
 	stats->opackets += packets;
 	stats->obytes += bytes;
-	stats->oerrors += COUNT(queue, too_long) + COUNT(queue, empty);
+	stats->oerrors += of_queue(queue, QUEUE(too_long)) + of_queue(queue, QUEUE(empty));
 	if (queue->id < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
 		stats->q_opackets[queue->id] = packets;
 		stats->q_obytes[queue->id] = bytes;
@@ -51,6 +96,8 @@ add_tx(struct rte_eth_stats *stats, const struct mif_queue *queue)
 int
 mif_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
 {
+	const struct mif_port *port = mif_port_of(dev);
+
 	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++) {
 		if (dev->data->rx_queues[i] != NULL)
 			add_rx(stats, dev->data->rx_queues[i]);
@@ -59,30 +106,93 @@ mif_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
 		if (dev->data->tx_queues[i] != NULL)
 			add_tx(stats, dev->data->tx_queues[i]);
 	}
+	stats->imissed = since_reset(&port->counters, &port->cleared, PORT(rx_lost));
 	return 0;
 }
 
-/* Counters are written by bursts alone, so a reset remembers where they stood. */
-static void
-reset(struct mif_queue *queue)
+static uint64_t
+sum(void *const *queues, uint16_t count, size_t offset)
 {
-	uint64_t *to = (uint64_t *)&queue->cleared;
-	const uint64_t *from = (const uint64_t *)&queue->counters;
+	uint64_t total = 0;
 
-	for (size_t i = 0; i < sizeof(queue->counters) / sizeof(*from); i++)
+	for (uint16_t i = 0; i < count; i++)
+		total += queues[i] == NULL ? 0 : of_queue(queues[i], offset);
+	return total;
+}
+
+int
+mif_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *xstats, unsigned int size)
+{
+	const struct rte_eth_dev_data *data = dev->data;
+	const struct mif_port *port = mif_port_of(dev);
+	unsigned int n = 0;
+
+	if (xstats == NULL || size < XSTATS)
+		return XSTATS;
+	for (unsigned int i = 0; i < RTE_DIM(rx_xstats); i++)
+		xstats[n++].value = sum(data->rx_queues, data->nb_rx_queues, rx_xstats[i].offset);
+	for (unsigned int i = 0; i < RTE_DIM(tx_xstats); i++)
+		xstats[n++].value = sum(data->tx_queues, data->nb_tx_queues, tx_xstats[i].offset);
+	for (unsigned int i = 0; i < RTE_DIM(port_xstats); i++)
+		xstats[n++].value = since_reset(&port->counters, &port->cleared,
+				port_xstats[i].offset);
+	for (unsigned int i = 0; i < n; i++)
+		xstats[i].id = i;
+	return (int)n;
+}
+
+static unsigned int
+name_some(struct rte_eth_xstat_name *names, const struct xstat *xstats, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++)
+		snprintf(names[i].name, sizeof(names[i].name), "%s", xstats[i].name);
+	return count;
+}
+
+int
+mif_xstats_get_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name *names, unsigned int size)
+{
+	unsigned int n = 0;
+
+	RTE_SET_USED(dev);
+	if (names == NULL || size < XSTATS)
+		return XSTATS;
+	n += name_some(&names[n], rx_xstats, RTE_DIM(rx_xstats));
+	n += name_some(&names[n], tx_xstats, RTE_DIM(tx_xstats));
+	n += name_some(&names[n], port_xstats, RTE_DIM(port_xstats));
+	return (int)n;
+}
+
+/* Others go on counting, so a reset only remembers where a counter stood. */
+static void
+remember(void *cleared, const void *counters, size_t size)
+{
+	const uint64_t *from = counters;
+	uint64_t *to = cleared;
+
+	for (size_t i = 0; i < size / sizeof(*to); i++)
 		to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+}
+
+static void
+reset_queues(void *const *queues, uint16_t count)
+{
+	struct mif_queue *queue;
+
+	for (uint16_t i = 0; i < count; i++) {
+		queue = queues[i];
+		if (queue != NULL)
+			remember(&queue->cleared, &queue->counters, sizeof(queue->counters));
+	}
 }
 
 int
 mif_stats_reset(struct rte_eth_dev *dev)
 {
-	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++) {
-		if (dev->data->rx_queues[i] != NULL)
-			reset(dev->data->rx_queues[i]);
-	}
-	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++) {
-		if (dev->data->tx_queues[i] != NULL)
-			reset(dev->data->tx_queues[i]);
-	}
+	struct mif_port *port = mif_port_of(dev);
+
+	reset_queues(dev->data->rx_queues, dev->data->nb_rx_queues);
+	reset_queues(dev->data->tx_queues, dev->data->nb_tx_queues);
+	remember(&port->cleared, &port->counters, sizeof(port->counters));
 	return 0;
 }

@@ -49,7 +49,7 @@ mif_conn_hangup(struct mif_conn *conn, const char *reason, struct mif_actions *a
 	actions->count = 0;
 	if (conn->state == MIF_STATE_CLOSED)
 		return;
-	close_for(conn, reason, true, actions);
+	close_for(conn, reason, false, actions);
 }
 
 static void

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "memif_guard.h"
+
+/* Signals belong to a process, and a handler has no argument of ours: hence process-wide state. An
+ * entry is valid while its start is not 0. */
+struct entry {
+	atomic_uintptr_t start;
+	struct mif_guard guard;
+};
+
+static struct entry entries[MIF_GUARDS_MAX];
+static unsigned int used;
+static struct sigaction previous;
+static bool installed;
+
+/* Set while the previous handler runs: if that one calls ours, it must not be called again. */
+static __thread volatile sig_atomic_t passing_on;
+
+static const struct entry *
+find(uintptr_t addr)
+{
+	uintptr_t start;
+
+	for (unsigned int i = 0; i < MIF_GUARDS_MAX; i++) {
+		start = atomic_load_explicit(&entries[i].start, memory_order_acquire);
+		if (start != 0 && addr >= start && addr - start < entries[i].guard.size)
+			return &entries[i];
+	}
+	return NULL;
+}
+
+/* Only what may be called in a signal handler. */
+static bool
+replace_page(uintptr_t addr)
+{
+	const struct entry *entry = find(addr);
+	const uint64_t one = 1;
+	uint32_t none = 0;
+	void *page;
+
+	if (entry == NULL)
+		return false;
+	page = (void *)(addr & ~(uintptr_t)(entry->guard.page_size - 1));
+	if (mmap(page, entry->guard.page_size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		return false;
+	if (__atomic_compare_exchange_n(entry->guard.fault, &none, entry->guard.value, false,
+			    __ATOMIC_RELAXED, __ATOMIC_RELAXED) &&
+			write(entry->guard.wake_fd, &one, sizeof(one)) < 0)
+		return true;
+	return true;
+}
+
+/* Not ours: what would have happened without us. */
+static void
+pass_on(int signal, siginfo_t *info, void *context)
+{
+	struct sigaction fallback = { .sa_handler = SIG_DFL };
+
+	if (passing_on || (previous.sa_flags & SA_SIGINFO) == 0) {
+		if (!passing_on && previous.sa_handler != SIG_DFL &&
+				previous.sa_handler != SIG_IGN) {
+			previous.sa_handler(signal);
+			return;
+		}
+		/* The access is repeated, and ends the process as it should. */
+		sigaction(signal, &fallback, NULL);
+		return;
+	}
+	passing_on = 1;
+	previous.sa_sigaction(signal, info, context);
+	passing_on = 0;
+}
+
+static void
+on_sigbus(int signal, siginfo_t *info, void *context)
+{
+	int saved_errno = errno;
+
+	if (!replace_page((uintptr_t)info->si_addr))
+		pass_on(signal, info, context);
+	errno = saved_errno;
+}
+
+static bool
+is_ours(const struct sigaction *action)
+{
+	return (action->sa_flags & SA_SIGINFO) != 0 && action->sa_sigaction == on_sigbus;
+}
+
+static int
+install(void)
+{
+	struct sigaction ours = { .sa_sigaction = on_sigbus };
+	struct sigaction present;
+
+	ours.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
+	if (sigaction(SIGBUS, NULL, &present) != 0)
+		return -errno;
+	if (is_ours(&present))
+		return 0;
+	/* Handlers of this signal are few, and set once: copy the old one before ours is live. */
+	previous = present;
+	if (sigaction(SIGBUS, &ours, NULL) != 0)
+		return -errno;
+	installed = true;
+	return 0;
+}
+
+/* Somebody who put a handler over ours will call ours: then it stays, and finds nothing to do. */
+static void
+uninstall(void)
+{
+	struct sigaction present;
+
+	if (!installed || sigaction(SIGBUS, NULL, &present) != 0 || !is_ours(&present))
+		return;
+	sigaction(SIGBUS, &previous, NULL);
+	installed = false;
+}
+
+int
+mif_guard_add(const struct mif_guard *guard)
+{
+	unsigned int i;
+	int ret = install();
+
+	if (ret != 0)
+		return ret;
+	for (i = 0; i < MIF_GUARDS_MAX; i++) {
+		if (atomic_load_explicit(&entries[i].start, memory_order_relaxed) == 0)
+			break;
+	}
+	if (i == MIF_GUARDS_MAX)
+		return -ENOSPC;
+	entries[i].guard = *guard;
+	/* Release: pairs with the acquire in find(). */
+	atomic_store_explicit(&entries[i].start, (uintptr_t)guard->addr, memory_order_release);
+	used++;
+	return 0;
+}
+
+void
+mif_guard_remove(const void *addr)
+{
+	for (unsigned int i = 0; i < MIF_GUARDS_MAX && used != 0; i++) {
+		if (addr == NULL ||
+				atomic_load_explicit(&entries[i].start, memory_order_relaxed) !=
+						(uintptr_t)addr)
+			continue;
+		atomic_store_explicit(&entries[i].start, 0, memory_order_relaxed);
+		if (--used == 0)
+			uninstall();
+		return;
+	}
+}

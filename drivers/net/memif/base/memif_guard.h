@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/**
+ * @file
+ * Surviving memory that a peer pulls away.
+ *
+ * A peer can cut its file short, or punch holes into huge pages, under our mapping; the next access
+ * is a SIGBUS. While such mappings exist, a handler puts zero pages of our own over the page that
+ * faulted, and reports that the connection is broken. All other SIGBUS go to whoever had the signal
+ * before.
+ */
+
+#ifndef MEMIF_GUARD_H
+#define MEMIF_GUARD_H
+
+#include <stdint.h>
+
+#define MIF_GUARDS_MAX 4096 /**< guarded mappings of a process */
+
+/** A mapping to guard. */
+struct mif_guard {
+	void *addr;
+	uint64_t size;	    /**< bytes, whole pages */
+	uint64_t page_size; /**< bytes; the unit that is replaced */
+	uint32_t *fault;    /**< gets value when it is 0 */
+	uint32_t value;
+	int wake_fd; /**< an eventfd that gets one added then; non-blocking, not shared */
+};
+
+/**
+ * Guard a mapping. The first one installs the handler; each makes sure that it is in place, as
+ * others may have put theirs over it.
+ *
+ * Not for several threads at once.
+ *
+ * @return 0; -ENOSPC when there are MIF_GUARDS_MAX; a negative errno of sigaction(2)
+ */
+int mif_guard_add(const struct mif_guard *guard);
+
+/** The mapping that starts there is about to go. Nothing happens when it is not guarded. */
+void mif_guard_remove(const void *addr);
+
+#endif /* MEMIF_GUARD_H */

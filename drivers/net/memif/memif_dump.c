@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <ethdev_driver.h>
+
+#include "memif_ctrl.h"
+#include "memif_ethdev.h"
+#include "memif_link.h"
+#include "memif_port.h"
+#include "memif_ring.h"
+#include "memif_session.h"
+
+static void
+dump_ring(FILE *file, const char *what, uint16_t index, const struct mif_ring_end *end)
+{
+	fprintf(file, "  %s ring %u: %u slots, own index %u, peer index %u%s\n", what, index,
+			end->size, __atomic_load_n(end->own_index, __ATOMIC_RELAXED),
+			__atomic_load_n(end->peer_index, __ATOMIC_RELAXED),
+			end->shared ? ", shared by several queues" : "");
+}
+
+static void
+dump_link(FILE *file, const struct mif_port *port)
+{
+	const struct mif_link *link = port->link;
+	enum mif_dir rx = port->args.role == MIF_CLIENT ? MIF_S2C : MIF_C2S;
+	enum mif_dir tx = port->args.role == MIF_CLIENT ? MIF_C2S : MIF_S2C;
+
+	for (uint32_t i = 0; i < link->shared.region_count; i++)
+		fprintf(file, "  region %u: %lu bytes, pages of %lu, %s\n", i,
+				link->regions[i].size, link->regions[i].page_size,
+				link->regions[i].sealed ? "sealed" : "not sealed");
+	for (uint16_t i = 0; i < link->end_count[rx]; i++)
+		dump_ring(file, "receive", i, &link->ends[rx][i]);
+	for (uint16_t i = 0; i < link->end_count[tx]; i++)
+		dump_ring(file, "transmit", i, &link->ends[tx][i]);
+}
+
+int
+mif_dump(struct rte_eth_dev *dev, FILE *file)
+{
+	const struct mif_port *port = mif_port_of(dev);
+
+	mif_ctrl_lock();
+	fprintf(file, "  role: %s, id %u, socket %s%s\n",
+			port->args.role == MIF_CLIENT ? "client" : "server", port->args.id,
+			port->args.addr.abstract ? "@" : "", port->args.addr.text);
+	if (port->link != NULL)
+		fprintf(file, "  state: connected with %s\n", port->peer);
+	else if (!mif_port_ready(port))
+		fprintf(file, "  state: %s\n", port->started ? "set down" : "stopped");
+	else
+		fprintf(file, "  state: not connected\n");
+	if (port->reason[0] != '\0')
+		fprintf(file, "  last disconnect: %s\n", port->reason);
+	if (port->trouble[0] != '\0')
+		fprintf(file, "  trouble: %s\n", port->trouble);
+	if (port->link != NULL)
+		dump_link(file, port);
+	mif_ctrl_unlock();
+	return 0;
+}
