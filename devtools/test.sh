@@ -1,0 +1,182 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Set-up, build, every test. The last line is 'N passed, N failed, N skipped'; the exit status is 0
+# when nothing failed and something passed.
+set -euo pipefail
+# shellcheck source=devtools/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+BUILD=$ROOT/build
+CLANG_BUILD=$ROOT/build-clang
+ASAN_BUILD=$ROOT/build-asan
+SANITIZE_OPTIONS=(--werror -Dbuildtype=debugoptimized -Db_sanitize=address,undefined
+	-Db_lundef=false)
+LOGS=$BUILD/logs
+RESULTS=$LOGS/results.jsonl
+LIMIT=1500 # seconds for everything
+
+usage() {
+	cat <<-END
+		usage: devtools/test.sh [--quick] [--jobs N] [-k EXPRESSION]
+		  --quick        without the clang build and the sanitizers
+		  --jobs N       so many compilers and unit tests at a time
+		  -k EXPRESSION  only those functional tests, as pytest takes it
+		The outputs are in build/logs/.
+	END
+}
+
+report() { "$PYTHON" "$ROOT/devtools/report.py" "$RESULTS" "$@"; }
+
+# A stage is a group of processes of its own, so that all of it can be ended.
+running=
+interrupted() {
+	trap - INT TERM
+	if [[ -n $running ]]; then
+		kill -INT -- "-$running" 2>/dev/null || true
+		wait "$running" || true
+	fi
+	die "interrupted"
+}
+trap interrupted INT TERM
+
+# run_limited SECONDS LOG COMMAND...: its exit status, 124 when it took too long.
+run_limited() {
+	local seconds=$1 log=$2 left=$((LIMIT - SECONDS)) status=0
+	shift 2
+
+	((left >= 1)) || left=1
+	((seconds <= left)) || seconds=$left
+	set -m
+	# INT, since pytest then still writes down what it knows.
+	timeout --signal=INT --kill-after=20 "$seconds" "$@" </dev/null >"$log" 2>&1 {lock}>&- &
+	running=$!
+	set +m
+	wait "$running" || status=$?
+	running=
+	# Killed, as it did not even end upon INT.
+	((status != 137)) || status=124
+	return "$status"
+}
+
+# stage NAME SECONDS REPORT-OPTION... -- COMMAND...: runs it, collects its results, says how it went.
+stage() {
+	local name=$1 seconds=$2 options=() log begin=$SECONDS status=0 verdict=ok
+	shift 2
+
+	while [[ $1 != -- ]]; do
+		options+=("$1")
+		shift
+	done
+	shift
+	log=$LOGS/${name// /-}.log
+	printf '%-18s ' "$name"
+	run_limited "$seconds" "$log" "$@" || status=$?
+	report collect "$name" --seconds $((SECONDS - begin)) --status "$status" "${options[@]}" ||
+		verdict=FAILED
+	printf '%s (%d s)\n' "$verdict" $((SECONDS - begin))
+	[[ $verdict == ok ]] && return
+	tail -n 30 "$log" | sed 's/^/    /'
+	say "    (all of it: $log)"
+	return 1
+}
+
+leave_out() {
+	printf '%-18s %s\n' "$1" "$2"
+	report leave-out "$1" "$2"
+}
+
+# A function of lib.sh, as a command that can be limited.
+IN_LIB=(bash -c 'set -euo pipefail; source "$0"; "$@"' "$ROOT/devtools/lib.sh")
+
+unit_tests() {
+	local name=$1 dir=$2 cc=$3
+	shift 3
+
+	rm -f "$dir"/meson-logs/testlog.{json,junit.xml}
+	stage "$name" 300 --reader meson --source "$dir/meson-logs" -- \
+		"${IN_LIB[@]}" test_dir "$dir" "$cc" "$test_jobs" "$@"
+}
+
+functional_tests() {
+	local xml=$LOGS/functional.junit.xml
+
+	MIF_PLUGIN=$(plugin_path "$BUILD") || MIF_PLUGIN=none
+	export MIF_PLUGIN MIF_BUILD=$BUILD
+	rm -f "$xml"
+	stage functional "$LIMIT" --reader pytest --source "$xml" -- \
+		"$PYTHON" -m pytest "$ROOT/test" --rootdir "$ROOT/test" -p no:cacheprovider \
+		--continue-on-collection-errors -rs --junitxml="$xml" "${pytest_options[@]}"
+}
+
+other_builds() {
+	stage "clang build" 300 --counts -- \
+		"${IN_LIB[@]}" build_dir "$CLANG_BUILD" clang "$jobs" "${BUILD_OPTIONS[@]}" || true
+	ASAN_OPTIONS=detect_leaks=1:halt_on_error=1 \
+		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+		unit_tests "sanitizer unit" "$ASAN_BUILD" clang "${SANITIZE_OPTIONS[@]}" || true
+}
+
+tests_of_build() {
+	unit_tests unit "$BUILD" gcc "${BUILD_OPTIONS[@]}" || true
+	stage demo 120 --counts -- "$ROOT/devtools/demo.sh" --seconds 3 || true
+	functional_tests || true
+}
+
+run_everything() {
+	local built=1 name
+
+	stage set-up 600 -- "$ROOT/devtools/setup.sh" || {
+		leave_out "all others" "not run: set-up failed"
+		return
+	}
+	use_dpdk
+	stage check 120 --reader check --source "$LOGS/check.log" -- "$ROOT/devtools/check.sh" || true
+	stage "gcc build" 300 --counts -- \
+		"${IN_LIB[@]}" build_dir "$BUILD" gcc "$jobs" "${BUILD_OPTIONS[@]}" || built=0
+	if ((quick)); then
+		leave_out "clang build" "left out by --quick"
+		leave_out "sanitizer unit" "left out by --quick"
+	else
+		other_builds
+	fi
+	if ((built)); then
+		tests_of_build
+	else
+		for name in unit demo functional; do
+			leave_out "$name" "not run: the gcc build failed"
+		done
+	fi
+}
+
+quick=0
+jobs=0
+pytest_options=()
+while (($# > 0)); do
+	case $1 in
+	--quick) quick=1 ;;
+	--jobs | -k)
+		(($# > 1)) || die "$1 wants a value"
+		if [[ $1 == -k ]]; then pytest_options=(-k "$2"); else jobs=$2; fi
+		shift
+		;;
+	-h | --help)
+		usage
+		exit 0
+		;;
+	*)
+		usage >&2
+		die "unknown option $1"
+		;;
+	esac
+	shift
+done
+[[ $jobs =~ ^[0-9]+$ ]] || die "--jobs wants a number, not $jobs"
+test_jobs=$jobs
+((jobs > 0)) || test_jobs=$(nproc)
+
+mkdir -p "$LOGS"
+exec {lock}>"$LOGS/.lock"
+flock -n "$lock" || die "another run is under way in this checkout"
+: >"$RESULTS"
+run_everything
+report summary
