@@ -8,6 +8,7 @@
 #include "memif_compat.h"
 #include "memif_ctrl.h"
 #include "memif_ethdev.h"
+#include "memif_intr.h"
 #include "memif_log.h"
 #include "memif_port.h"
 #include "memif_queue.h"
@@ -67,7 +68,10 @@ static int
 dev_start(struct rte_eth_dev *dev)
 {
 	struct mif_port *port = mif_port_of(dev);
+	int ret = mif_intr_setup(dev);
 
+	if (ret != 0)
+		return ret;
 	mif_ethdev_set_bursts(dev);
 	mif_ctrl_lock();
 	port->started = true;
@@ -145,6 +149,7 @@ dev_close(struct rte_eth_dev *dev)
 	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
 		return 0;
 	mif_port_close(port);
+	mif_intr_release(dev);
 	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
 		rx_queue_release(dev, i);
 	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++)
@@ -182,6 +187,12 @@ rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t slots, unsigned in
 	queue = create_queue(dev, "receive", id, socket);
 	if (queue == NULL)
 		return -ENOMEM;
+	if (dev->data->dev_conf.intr_conf.rxq != 0 && mif_wait_open(&queue->wait) != 0) {
+		MIF_LOG(ERR, dev->data->name, "no files for the interrupts of receive queue %u",
+				id);
+		release_queue((void **)&queue);
+		return -EMFILE;
+	}
 	mif_queue_set_pool(queue, pool, dev->data->port_id,
 			(offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0);
 	dev->data->rx_queues[id] = queue;
@@ -247,6 +258,8 @@ const struct eth_dev_ops mif_ethdev_ops = {
 	.rx_queue_release = rx_queue_release,
 	.tx_queue_setup = tx_queue_setup,
 	.tx_queue_release = tx_queue_release,
+	.rx_queue_intr_enable = mif_rx_intr_enable,
+	.rx_queue_intr_disable = mif_rx_intr_disable,
 	.link_update = link_update,
 	.promiscuous_enable = accept_all,
 	.promiscuous_disable = accept_all,

@@ -282,6 +282,7 @@ attach_rx(struct mif_link *link, enum mif_dir dir, struct rte_eth_dev *dev)
 	for (uint16_t i = 0; i < queues && i < rings; i++) {
 		queue = dev->data->rx_queues[i];
 		mif_gate_open(&queue->gate, &link->ends[dir][i]);
+		mif_wait_attach(&queue->wait, &link->ends[dir][i]);
 	}
 }
 
@@ -375,7 +376,7 @@ mif_link_free(struct mif_link *link)
 static void
 wait_for(struct mif_link *link, struct mif_queue *queue)
 {
-	if (queue == NULL || mif_gate_close(&queue->gate) == NULL)
+	if (queue == NULL || !mif_queue_shut(queue))
 		return;
 	mif_queue_hold(queue);
 	link->waiting[link->waiting_count++] = queue;
@@ -388,7 +389,7 @@ bursts_ended(struct mif_link *link)
 	uint32_t left = 0;
 
 	for (uint32_t i = 0; i < link->waiting_count; i++) {
-		if (mif_gate_idle(&link->waiting[i]->gate))
+		if (mif_queue_idle(link->waiting[i]))
 			mif_queue_drop(link->waiting[i]);
 		else
 			link->waiting[left++] = link->waiting[i];

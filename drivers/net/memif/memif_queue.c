@@ -16,6 +16,7 @@ mif_queue_create(uint16_t id, int socket)
 	if (queue == NULL)
 		return NULL;
 	mif_gate_init(&queue->gate);
+	mif_wait_init(&queue->wait);
 	queue->id = id;
 	queue->holders = 1;
 	return queue;
@@ -30,8 +31,28 @@ mif_queue_hold(struct mif_queue *queue)
 void
 mif_queue_drop(struct mif_queue *queue)
 {
-	if (--queue->holders == 0)
-		rte_free(queue);
+	if (--queue->holders != 0)
+		return;
+	mif_wait_close(&queue->wait);
+	rte_free(queue);
+}
+
+bool
+mif_queue_shut(struct mif_queue *queue)
+{
+	struct mif_ring_end *ends = mif_gate_close(&queue->gate);
+
+	if (ends == NULL)
+		return false;
+	mif_gate_close(&queue->wait.gate);
+	mif_wait_detach(&queue->wait, ends);
+	return true;
+}
+
+bool
+mif_queue_idle(struct mif_queue *queue)
+{
+	return mif_gate_idle(&queue->gate) && mif_gate_idle(&queue->wait.gate);
 }
 
 void

@@ -21,6 +21,7 @@
 #include "memif_abi.h"
 #include "memif_desc.h"
 #include "memif_gate.h"
+#include "memif_intr.h"
 
 struct mif_notifier;
 
@@ -102,7 +103,9 @@ struct mif_queue {
 	uint32_t room;	     /**< receive: bytes of an mbuf behind its headroom */
 	bool scatter;	     /**< receive: a packet may take several mbufs */
 	uint16_t id;
-	uint32_t holders; /**< its port, and connections that wait for it; under the lock */
+	struct mif_wait wait; /**< receive */
+	uint64_t interrupts;  /**< receive: wake-ups, that is interrupts disabled again */
+	uint32_t holders;     /**< its port, and connections that wait for it; under the lock */
 	struct mif_counters counters __rte_cache_aligned;
 	struct mif_counters cleared; /**< what they were at the last reset */
 } __rte_cache_aligned;
@@ -114,6 +117,12 @@ struct mif_queue {
  * @return the queue, or NULL when there is no memory
  */
 struct mif_queue *mif_queue_create(uint16_t id, int socket);
+
+/** Close the queue's gates; true if one was open. The control thread's barrier must follow. */
+bool mif_queue_shut(struct mif_queue *queue);
+
+/** Shut, and after the barrier: does nobody use what was behind its gates any more? */
+bool mif_queue_idle(struct mif_queue *queue);
 
 /** Take a share in the queue, so that it outlives its port. Lock held. */
 void mif_queue_hold(struct mif_queue *queue);

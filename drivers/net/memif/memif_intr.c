@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <ethdev_driver.h>
+#include <rte_interrupts.h>
+
+#include "memif_intr.h"
+#include "memif_log.h"
+#include "memif_queue.h"
+#include "memif_ring.h"
+
+#define EVENTS_PER_LOOK 8
+
+void
+mif_wait_init(struct mif_wait *wait)
+{
+	mif_gate_init(&wait->gate);
+	rte_spinlock_init(&wait->lock);
+	wait->epoll = -1;
+	wait->kick = -1;
+}
+
+static int
+watch(const struct mif_wait *wait, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.fd = fd };
+
+	return epoll_ctl(wait->epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
+}
+
+int
+mif_wait_open(struct mif_wait *wait)
+{
+	int ret;
+
+	wait->epoll = epoll_create1(EPOLL_CLOEXEC);
+	wait->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	ret = wait->epoll < 0 || wait->kick < 0 ? -errno : watch(wait, wait->kick);
+	if (ret != 0)
+		mif_wait_close(wait);
+	return ret;
+}
+
+void
+mif_wait_close(struct mif_wait *wait)
+{
+	if (wait->kick >= 0)
+		close(wait->kick);
+	if (wait->epoll >= 0)
+		close(wait->epoll);
+	wait->epoll = -1;
+	wait->kick = -1;
+}
+
+static void
+kick(const struct mif_wait *wait)
+{
+	const uint64_t one = 1;
+
+	/* Full means that it has been kicked and not looked at: just as good. */
+	if (write(wait->kick, &one, sizeof(one)) < 0)
+		return;
+}
+
+/* Forget events so far, without reading a counter that the peer shares. */
+static void
+drain(const struct mif_wait *wait)
+{
+	struct epoll_event events[EVENTS_PER_LOOK];
+	uint64_t count;
+
+	if (read(wait->kick, &count, sizeof(count)) < 0)
+		count = 0;
+	epoll_wait(wait->epoll, events, EVENTS_PER_LOOK, 0);
+}
+
+/* Ask the peer for interrupts, and look whether that was too late for some packet. */
+static bool
+unmask(struct mif_ring_end *ends)
+{
+	bool pending = false;
+	struct mif_ring_end *end;
+	uint16_t cursor;
+
+	for (end = ends; end != NULL; end = end->next) {
+		mif_ring_unmask(end->ring);
+		cursor = __atomic_load_n(&end->cursor, __ATOMIC_RELAXED);
+		pending |= mif_ring_peek(end->peer_index) != cursor;
+	}
+	return pending;
+}
+
+void
+mif_wait_attach(struct mif_wait *wait, struct mif_ring_end *ends)
+{
+	if (wait->epoll < 0)
+		return;
+	for (const struct mif_ring_end *end = ends; end != NULL; end = end->next)
+		watch(wait, end->event_fd);
+	mif_gate_open(&wait->gate, ends);
+	/* Fence: pairs with the one in mif_rx_intr_enable(). Either we see its wish, or it sees the
+	 * open gate. */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (__atomic_load_n(&wait->enabled, __ATOMIC_RELAXED) != 0) {
+		unmask(ends);
+		kick(wait);
+	}
+}
+
+void
+mif_wait_detach(struct mif_wait *wait, const struct mif_ring_end *ends)
+{
+	if (wait->epoll < 0)
+		return;
+	for (const struct mif_ring_end *end = ends; end != NULL; end = end->next)
+		epoll_ctl(wait->epoll, EPOLL_CTL_DEL, end->event_fd, NULL);
+}
+
+int
+mif_rx_intr_enable(struct rte_eth_dev *dev, uint16_t queue_id)
+{
+	struct mif_queue *queue = dev->data->rx_queues[queue_id];
+	struct mif_wait *wait = &queue->wait;
+	struct mif_ring_end *ends;
+
+	if (wait->epoll < 0)
+		return -ENOTSUP;
+	rte_spinlock_lock(&wait->lock);
+	drain(wait);
+	__atomic_store_n(&wait->enabled, 1, __ATOMIC_RELAXED);
+	/* Fence: pairs with the one in mif_wait_attach(). */
+	atomic_thread_fence(memory_order_seq_cst);
+	ends = mif_gate_enter(&wait->gate);
+	if (unmask(ends))
+		kick(wait);
+	mif_gate_leave(&wait->gate);
+	rte_spinlock_unlock(&wait->lock);
+	return 0;
+}
+
+int
+mif_rx_intr_disable(struct rte_eth_dev *dev, uint16_t queue_id)
+{
+	struct mif_queue *queue = dev->data->rx_queues[queue_id];
+	struct mif_wait *wait = &queue->wait;
+	struct mif_ring_end *end;
+
+	if (wait->epoll < 0)
+		return -ENOTSUP;
+	rte_spinlock_lock(&wait->lock);
+	__atomic_store_n(&wait->enabled, 0, __ATOMIC_RELAXED);
+	for (end = mif_gate_enter(&wait->gate); end != NULL; end = end->next)
+		mif_ring_mask(end->ring);
+	mif_gate_leave(&wait->gate);
+	queue->interrupts++;
+	rte_spinlock_unlock(&wait->lock);
+	return 0;
+}
+
+static int
+fill_handle(struct rte_intr_handle *handle, struct rte_eth_dev *dev)
+{
+	uint16_t queues = dev->data->nb_rx_queues;
+	const struct mif_queue *queue;
+
+	if (rte_intr_type_set(handle, RTE_INTR_HANDLE_VDEV) != 0 ||
+			rte_intr_efd_counter_size_set(handle, 0) != 0 ||
+			rte_intr_nb_efd_set(handle, queues) != 0 ||
+			rte_intr_max_intr_set(handle, queues + 1) != 0 ||
+			rte_intr_vec_list_alloc(handle, "memif vectors", queues) != 0)
+		return -EINVAL;
+	for (uint16_t i = 0; i < queues; i++) {
+		queue = dev->data->rx_queues[i];
+		if (rte_intr_efds_index_set(handle, i, queue->wait.epoll) != 0 ||
+				rte_intr_vec_list_index_set(handle, i,
+						RTE_INTR_VEC_RXTX_OFFSET + i) != 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+int
+mif_intr_setup(struct rte_eth_dev *dev)
+{
+	int ret;
+
+	if (dev->data->dev_conf.intr_conf.rxq == 0 || dev->data->nb_rx_queues == 0)
+		return 0;
+	mif_intr_release(dev);
+	dev->intr_handle = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
+	ret = dev->intr_handle == NULL ? -ENOMEM : fill_handle(dev->intr_handle, dev);
+	if (ret == 0)
+		return 0;
+	MIF_LOG(ERR, dev->data->name, "no interrupt vectors for %u receive queues",
+			dev->data->nb_rx_queues);
+	mif_intr_release(dev);
+	return ret;
+}
+
+void
+mif_intr_release(struct rte_eth_dev *dev)
+{
+	if (dev->intr_handle == NULL)
+		return;
+	rte_intr_free_epoll_fd(dev->intr_handle);
+	rte_intr_vec_list_free(dev->intr_handle);
+	rte_intr_instance_free(dev->intr_handle);
+	dev->intr_handle = NULL;
+}
