@@ -5,6 +5,7 @@
 #include <rte_common.h>
 #include <rte_ether.h>
 
+#include "memif_burst.h"
 #include "memif_compat.h"
 #include "memif_ctrl.h"
 #include "memif_ethdev.h"
@@ -15,22 +16,6 @@
 
 #define RX_OFFLOADS RTE_ETH_RX_OFFLOAD_SCATTER
 #define TX_OFFLOADS RTE_ETH_TX_OFFLOAD_MULTI_SEGS
-
-void
-mif_ethdev_set_bursts(struct rte_eth_dev *dev)
-{
-	bool client = mif_port_of(dev)->args.role == MIF_CLIENT;
-
-	dev->rx_pkt_burst = client ? mif_rx_client : mif_rx_server;
-	dev->tx_pkt_burst = client ? mif_tx_client : mif_tx_server;
-}
-
-const char *
-mif_ethdev_burst_name(const struct rte_eth_dev *dev)
-{
-	RTE_SET_USED(dev);
-	return "plain";
-}
 
 static int
 dev_configure(struct rte_eth_dev *dev)
@@ -72,7 +57,7 @@ dev_start(struct rte_eth_dev *dev)
 
 	if (ret != 0)
 		return ret;
-	mif_ethdev_set_bursts(dev);
+	mif_burst_choose(dev, port->args.role);
 	mif_ctrl_lock();
 	port->started = true;
 	mif_port_start(port);

@@ -19,12 +19,6 @@ struct eth_dev_ops;
 
 extern const struct eth_dev_ops mif_ethdev_ops;
 
-/** Choose and set the burst functions of a port. */
-void mif_ethdev_set_bursts(struct rte_eth_dev *dev);
-
-/** The variant in use, for logs. */
-const char *mif_ethdev_burst_name(const struct rte_eth_dev *dev);
-
 /** @name Counters; memif_stats.c
  * @{
  */
@@ -37,16 +31,5 @@ int mif_xstats_get_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name *nam
 
 /** State of the port and its connection as text; memif_dump.c. */
 int mif_dump(struct rte_eth_dev *dev, FILE *file);
-
-/** @name Burst functions; memif_rx.c and memif_tx.c
- *
- * @param queue  struct mif_queue
- * @{
- */
-uint16_t mif_rx_client(void *queue, struct rte_mbuf **mbufs, uint16_t count);
-uint16_t mif_rx_server(void *queue, struct rte_mbuf **mbufs, uint16_t count);
-uint16_t mif_tx_client(void *queue, struct rte_mbuf **mbufs, uint16_t count);
-uint16_t mif_tx_server(void *queue, struct rte_mbuf **mbufs, uint16_t count);
-/** @} */
 
 #endif /* MEMIF_ETHDEV_H */

@@ -217,7 +217,7 @@ finish_end(struct mif_link *link, struct mif_ring_end *end, enum mif_role role,
 	rte_spinlock_init(&end->lock);
 }
 
-/* All receive buffers of a client are with the server from the beginning. */
+/* All receive buffers of a client are with the server, always. */
 static void
 post_all(struct mif_ring_end *end)
 {
@@ -279,6 +279,10 @@ attach_rx(struct mif_link *link, enum mif_dir dir, struct rte_eth_dev *dev)
 			link->ends[dir][i].next = &link->ends[dir][i + queues];
 		mif_ring_mask(link->ends[dir][i].ring);
 	}
+	/* Stock servers of DPDK clear the index when they connect: what was posted before is said
+	 * again. */
+	for (uint16_t i = 0; i < rings && link->role == MIF_CLIENT; i++)
+		mif_ring_publish(link->ends[dir][i].own_index, (uint16_t)link->ends[dir][i].size);
 	for (uint16_t i = 0; i < queues && i < rings; i++) {
 		queue = dev->data->rx_queues[i];
 		mif_gate_open(&queue->gate, &link->ends[dir][i]);

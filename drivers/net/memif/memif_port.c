@@ -7,7 +7,7 @@
 #include <rte_common.h>
 #include <rte_version.h>
 
-#include "memif_ethdev.h"
+#include "memif_burst.h"
 #include "memif_link.h"
 #include "memif_listener.h"
 #include "memif_log.h"
@@ -119,7 +119,7 @@ log_connected(const struct mif_port *port, const struct mif_geometry *geometry)
 			geometry->rings[client ? MIF_S2C : MIF_C2S],
 			geometry->rings[client ? MIF_C2S : MIF_S2C], port->dev->data->nb_rx_queues,
 			port->dev->data->nb_tx_queues, 1u << geometry->ring[dir][0].log2_ring_size,
-			buffers, mif_ethdev_burst_name(port->dev));
+			buffers, mif_burst_name());
 }
 
 void

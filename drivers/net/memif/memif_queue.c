@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+#include <assert.h>
 #include <string.h>
 #include <rte_malloc.h>
 #include <rte_mbuf.h>
@@ -64,11 +65,14 @@ mif_queue_set_pool(struct mif_queue *queue, struct rte_mempool *pool, uint16_t p
 		.data_off = RTE_PKTMBUF_HEADROOM,
 		.nb_segs = 1,
 		.port = port_id,
+		.ol_flags = pinned ? RTE_MBUF_F_EXTERNAL : 0,
 	};
+	static_assert(offsetof(struct rte_mbuf, ol_flags) ==
+					offsetof(struct rte_mbuf, rearm_data) + sizeof(uint64_t),
+			"ol_flags are set together with the rearm data");
 	rte_mbuf_refcnt_set(&fresh, 1);
-	memcpy(&queue->rearm, RTE_PTR_ADD(&fresh, offsetof(struct rte_mbuf, rearm_data)),
+	memcpy(queue->rearm, RTE_PTR_ADD(&fresh, offsetof(struct rte_mbuf, rearm_data)),
 			sizeof(queue->rearm));
-	queue->mbuf_flags = pinned ? RTE_MBUF_F_EXTERNAL : 0;
 	queue->pool = pool;
 	queue->room = (uint32_t)rte_pktmbuf_data_room_size(pool) - RTE_PKTMBUF_HEADROOM;
 	queue->scatter = scatter;

@@ -98,10 +98,9 @@ struct mif_counters {
 struct mif_queue {
 	struct mif_gate gate; /**< in front of its struct mif_ring_end */
 	struct rte_mempool *pool;
-	uint64_t rearm;	     /**< receive: data_off, refcnt, nb_segs and port of a new mbuf */
-	uint64_t mbuf_flags; /**< receive: ol_flags of a new mbuf */
-	uint32_t room;	     /**< receive: bytes of an mbuf behind its headroom */
-	bool scatter;	     /**< receive: a packet may take several mbufs */
+	uint64_t rearm[2]; /**< receive: data_off, refcnt, nb_segs, port and ol_flags of a new mbuf */
+	uint32_t room;	   /**< receive: bytes of an mbuf behind its headroom */
+	bool scatter;	   /**< receive: a packet may take several mbufs */
 	uint16_t id;
 	struct mif_wait wait; /**< receive */
 	uint64_t interrupts;  /**< receive: wake-ups, that is interrupts disabled again */

@@ -8,6 +8,7 @@
 #include <rte_mbuf.h>
 #include <rte_prefetch.h>
 
+#include "memif_burst.h"
 #include "memif_copy.h"
 #include "memif_desc.h"
 #include "memif_ethdev.h"
@@ -62,16 +63,20 @@ release(struct mif_ring_end *end, uint32_t count, const enum mif_role role)
 	end->cursor = (uint16_t)(end->cursor + count);
 }
 
+/*
+ * Make a received packet of an mbuf fresh from its pool. Its second line is not touched: next is
+ * NULL in a pool, and tx_offload means nothing without its flags.
+ */
 static __rte_always_inline void
-init_mbuf(const struct mif_queue *queue, struct rte_mbuf *mbuf)
+init_mbuf(const struct mif_queue *queue, struct rte_mbuf *mbuf, uint32_t length)
 {
 	memcpy(RTE_PTR_ADD(mbuf, offsetof(struct rte_mbuf, rearm_data)), &queue->rearm,
 			sizeof(queue->rearm));
-	mbuf->ol_flags = queue->mbuf_flags;
 	mbuf->packet_type = 0;
+	mbuf->pkt_len = length;
+	mbuf->data_len = (uint16_t)length;
 	mbuf->vlan_tci = 0;
-	mbuf->vlan_tci_outer = 0;
-	mbuf->tx_offload = 0;
+	mbuf->hash.rss = 0;
 }
 
 /* The usual case: count sound descriptors, each a whole packet that fits into an mbuf. Else false,
@@ -93,9 +98,7 @@ take_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **
 			unlikely(rte_mempool_get_bulk(queue->pool, (void **)mbufs, count) != 0))
 		return false;
 	for (uint32_t i = 0; i < count; i++) {
-		init_mbuf(queue, mbufs[i]);
-		mbufs[i]->pkt_len = pieces[i].length;
-		mbufs[i]->data_len = (uint16_t)pieces[i].length;
+		init_mbuf(queue, mbufs[i], pieces[i].length);
 		mif_copy(rte_pktmbuf_mtod(mbufs[i], uint8_t *), pieces[i].data, pieces[i].length);
 		bytes += pieces[i].length;
 	}
@@ -126,9 +129,7 @@ new_mbuf(const struct mif_queue *queue)
 
 	if (mbuf == NULL)
 		return NULL;
-	init_mbuf(queue, mbuf);
-	mbuf->pkt_len = 0;
-	mbuf->data_len = 0;
+	init_mbuf(queue, mbuf, 0);
 	return mbuf;
 }
 
@@ -194,6 +195,21 @@ copy_packet(const struct mif_queue *queue, const struct mif_ring_end *end, uint3
 }
 
 /*
+ * Stock clients of DPDK never clear NEXT: a packet of one slot that reuses it would run into the
+ * packet behind it.
+ */
+static void
+clear_next(struct mif_ring_end *end, uint32_t slots)
+{
+	struct mif_desc *desc;
+
+	for (uint32_t i = 0; i + 1 < slots; i++) {
+		desc = &end->desc[(end->cursor + i) & end->mask];
+		__atomic_store_n(&desc->flags, 0, __ATOMIC_RELAXED);
+	}
+}
+
+/*
  * Take one packet of any kind.
  *
  * Returns the slots it took, 0 if it has to wait; *packet is NULL if it was dropped.
@@ -216,6 +232,8 @@ take_any(struct mif_queue *queue, struct mif_ring_end *end, uint32_t ready,
 		queue->counters.no_mbuf++;
 		return 0;
 	}
+	if (role == MIF_SERVER)
+		clear_next(end, slots);
 	release(end, slots, role);
 	if (ret == -EMSGSIZE)
 		queue->counters.too_long++;
@@ -304,14 +322,18 @@ rx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count, const
 	return done;
 }
 
-uint16_t
-mif_rx_client(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+static uint16_t
+rx_client(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
 	return rx_burst(queue, mbufs, count, MIF_CLIENT);
 }
 
-uint16_t
-mif_rx_server(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+static uint16_t
+rx_server(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
 	return rx_burst(queue, mbufs, count, MIF_SERVER);
 }
+
+const struct mif_rx_bursts MIF_BURST_NAME(rx, MIF_VARIANT) = {
+	.burst = { [MIF_CLIENT] = rx_client, [MIF_SERVER] = rx_server },
+};

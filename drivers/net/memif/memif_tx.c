@@ -6,6 +6,7 @@
 #include <rte_common.h>
 #include <rte_mbuf.h>
 
+#include "memif_burst.h"
 #include "memif_copy.h"
 #include "memif_ctrl.h"
 #include "memif_desc.h"
@@ -273,6 +274,28 @@ transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mb
 	return (uint16_t)done;
 }
 
+/*
+ * Free packets that are copied. For plain ones of one pool, the usual case, the second line of the
+ * mbufs is not touched.
+ */
+static __rte_always_inline void
+free_mbufs(struct rte_mbuf **mbufs, uint16_t count)
+{
+	struct rte_mempool *pool;
+	bool plain = true;
+
+	if (count == 0)
+		return;
+	pool = mbufs[0]->pool;
+	for (uint16_t i = 0; i < count; i++)
+		plain &= (mbufs[i]->pool == pool) & (mbufs[i]->nb_segs == 1) &
+				(rte_mbuf_refcnt_read(mbufs[i]) == 1) & RTE_MBUF_DIRECT(mbufs[i]);
+	if (likely(plain))
+		rte_mempool_put_bulk(pool, (void *const *)mbufs, count);
+	else
+		rte_pktmbuf_free_bulk(mbufs, count);
+}
+
 static __rte_always_inline uint16_t
 tx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count, const enum mif_role role)
 {
@@ -287,18 +310,22 @@ tx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count, const
 			rte_spinlock_unlock(&end->lock);
 	}
 	mif_gate_leave(&queue->gate);
-	rte_pktmbuf_free_bulk(mbufs, done);
+	free_mbufs(mbufs, done);
 	return done;
 }
 
-uint16_t
-mif_tx_client(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+static uint16_t
+tx_client(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
 	return tx_burst(queue, mbufs, count, MIF_CLIENT);
 }
 
-uint16_t
-mif_tx_server(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+static uint16_t
+tx_server(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
 	return tx_burst(queue, mbufs, count, MIF_SERVER);
 }
+
+const struct mif_tx_bursts MIF_BURST_NAME(tx, MIF_VARIANT) = {
+	.burst = { [MIF_CLIENT] = tx_client, [MIF_SERVER] = tx_server },
+};

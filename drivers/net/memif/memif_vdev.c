@@ -6,6 +6,7 @@
 #include <ethdev_vdev.h>
 #include <rte_common.h>
 
+#include "memif_burst.h"
 #include "memif_devargs.h"
 #include "memif_ethdev.h"
 #include "memif_log.h"
@@ -34,7 +35,7 @@ create_port(struct rte_vdev_device *vdev, const struct mif_devargs *args)
 		rte_eth_dev_release_port(dev);
 		return ret;
 	}
-	mif_ethdev_set_bursts(dev);
+	mif_burst_choose(dev, args->role);
 	rte_eth_dev_probing_finish(dev);
 	return 0;
 }

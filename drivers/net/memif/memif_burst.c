@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <ethdev_driver.h>
+#include <rte_common.h>
+#include <rte_cpuflags.h>
+#include <rte_vect.h>
+
+#include "memif_burst.h"
+
+/* One build of the bursts. */
+struct variant {
+	const char *name;
+	const struct mif_rx_bursts *rx;
+	const struct mif_tx_bursts *tx;
+};
+
+static const struct variant plain = { "plain", &mif_rx_bursts_plain, &mif_tx_bursts_plain };
+
+#ifdef RTE_ARCH_X86_64
+
+static const struct variant avx2 = { "AVX2", &mif_rx_bursts_avx2, &mif_tx_bursts_avx2 };
+static const struct variant avx512 = { "AVX-512", &mif_rx_bursts_avx512, &mif_tx_bursts_avx512 };
+
+static bool
+has_avx512(void)
+{
+	return rte_cpu_get_flag_enabled(RTE_CPUFLAG_AVX512F) > 0 &&
+			rte_cpu_get_flag_enabled(RTE_CPUFLAG_AVX512BW) > 0 &&
+			rte_cpu_get_flag_enabled(RTE_CPUFLAG_AVX512VL) > 0;
+}
+
+static const struct variant *
+best(void)
+{
+	uint16_t width = rte_vect_get_max_simd_bitwidth();
+
+	if (width >= RTE_VECT_SIMD_512 && has_avx512())
+		return &avx512;
+	if (width >= RTE_VECT_SIMD_256 && rte_cpu_get_flag_enabled(RTE_CPUFLAG_AVX2) > 0)
+		return &avx2;
+	return &plain;
+}
+
+#else
+
+static const struct variant *
+best(void)
+{
+	return &plain;
+}
+
+#endif
+
+void
+mif_burst_choose(struct rte_eth_dev *dev, enum mif_role role)
+{
+	dev->rx_pkt_burst = best()->rx->burst[role];
+	dev->tx_pkt_burst = best()->tx->burst[role];
+}
+
+const char *
+mif_burst_name(void)
+{
+	return best()->name;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/**
+ * @file
+ * The burst functions, built once for each width of vector instructions from the same source, and
+ * chosen at run time.
+ */
+
+#ifndef MEMIF_BURST_H
+#define MEMIF_BURST_H
+
+#include <rte_ethdev.h>
+
+#include "memif_abi.h"
+
+/** Bursts of one direction, by role; their queue is a struct mif_queue. */
+struct mif_rx_bursts {
+	eth_rx_burst_t burst[2];
+};
+
+/** The same for transmit. */
+struct mif_tx_bursts {
+	eth_tx_burst_t burst[2];
+};
+
+/* The build gives the variant that it compiles memif_rx.c and memif_tx.c for. */
+#define MIF_BURST_NAME_OF(direction, variant) mif_##direction##_bursts_##variant
+#define MIF_BURST_NAME(direction, variant) MIF_BURST_NAME_OF(direction, variant)
+
+extern const struct mif_rx_bursts mif_rx_bursts_plain;
+extern const struct mif_tx_bursts mif_tx_bursts_plain;
+extern const struct mif_rx_bursts mif_rx_bursts_avx2;
+extern const struct mif_tx_bursts mif_tx_bursts_avx2;
+extern const struct mif_rx_bursts mif_rx_bursts_avx512;
+extern const struct mif_tx_bursts mif_tx_bursts_avx512;
+
+/** Set the burst functions of a port: for its role, and the best that the CPU and EAL allow. */
+void mif_burst_choose(struct rte_eth_dev *dev, enum mif_role role);
+
+/** Name of the variant in use, for logs. */
+const char *mif_burst_name(void);
+
+#endif /* MEMIF_BURST_H */
