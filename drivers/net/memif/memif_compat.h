@@ -9,8 +9,9 @@
 #define MEMIF_COMPAT_H
 
 #include <pthread.h>
-#include <rte_ethdev.h>
+#include <ethdev_driver.h>
 #include <rte_lcore.h>
+#include <rte_telemetry.h>
 #include <rte_thread.h>
 #include <rte_version.h>
 
@@ -58,5 +59,23 @@ mif_thread_detach(mif_thread thread)
 	pthread_detach(thread);
 #endif
 }
+
+#if RTE_VERSION >= RTE_VERSION_NUM(23, 3, 0, 0)
+#define mif_tel_add_uint rte_tel_data_add_dict_uint
+#else
+#define mif_tel_add_uint rte_tel_data_add_dict_u64
+#endif
+
+/** @name What some ethdev operations return, or get
+ * @{
+ */
+#if RTE_VERSION >= RTE_VERSION_NUM(25, 11, 0, 0)
+typedef int mif_queue_count;
+typedef struct eth_queue_stats mif_queue_stats;
+#else
+typedef uint32_t mif_queue_count;
+typedef struct rte_eth_stats mif_queue_stats; /**< counters of queues among those of the port */
+#endif
+/** @} */
 
 #endif /* MEMIF_COMPAT_H */

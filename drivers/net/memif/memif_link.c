@@ -111,7 +111,8 @@ use_buffers(struct mif_link *link, const struct mif_layout *layout,
 			end = &link->ends[dir][i];
 			end->region = run->region;
 			end->buffers_offset = run->offset;
-			end->buffers = link->spans[run->region].base + run->offset;
+			end->base = link->spans[run->region].base;
+			end->buffers = end->base + run->offset;
 			end->buffer_size = layout->buffer_size;
 			end->stride = layout->stride;
 			end->capacity = (uint64_t)layout->buffer_size
@@ -213,7 +214,6 @@ finish_end(struct mif_link *link, struct mif_ring_end *end, enum mif_role role,
 	end->own_index = mif_ring_index(ring, role);
 	end->peer_index = mif_ring_index(ring, role == MIF_CLIENT ? MIF_SERVER : MIF_CLIENT);
 	end->common = &link->shared;
-	end->limit = role == MIF_CLIENT ? (uint16_t)end->size : 0;
 	rte_spinlock_init(&end->lock);
 }
 
@@ -234,6 +234,38 @@ pick_memory(struct mif_ring_end *end, int socket)
 	return end->picked == NULL ? -ENOMEM : 0;
 }
 
+/* All transmit buffers of a client are free; the first one is used first. */
+static int
+spare_memory(struct mif_ring_end *end, int socket)
+{
+	end->spare = rte_malloc_socket("memif spare", 2 * end->size * sizeof(*end->spare),
+			RTE_CACHE_LINE_SIZE, socket);
+	if (end->spare == NULL)
+		return -ENOMEM;
+	end->placed = end->spare + end->size;
+	for (uint32_t i = 0; i < end->size; i++)
+		end->spare[i] = end->buffers_offset + (end->size - 1 - i) * end->stride;
+	end->spares = end->size;
+	return 0;
+}
+
+/* Cookie and, by role and direction, what the data path needs beside the ring. */
+static int
+equip_end(struct mif_ring_end *end, enum mif_role role, enum mif_dir dir, int socket,
+		const char **why)
+{
+	if (__atomic_load_n(&end->ring->cookie, __ATOMIC_RELAXED) != MIF_RING_COOKIE) {
+		*why = "ring without its cookie";
+		return -EPROTO;
+	}
+	if (role == MIF_SERVER)
+		return dir == MIF_S2C ? pick_memory(end, socket) : 0;
+	if (dir == MIF_C2S)
+		return spare_memory(end, socket);
+	post_all(end);
+	return 0;
+}
+
 int
 mif_link_finish(struct mif_link *link, enum mif_role role, const struct mif_geometry *geometry,
 		int socket, const char **why)
@@ -250,41 +282,45 @@ mif_link_finish(struct mif_link *link, enum mif_role role, const struct mif_geom
 			end = &link->ends[dir][i];
 			finish_end(link, end, role, &geometry->ring[dir][i]);
 			end->event_fd = link->event_fds[dir][i];
-			if (__atomic_load_n(&end->ring->cookie, __ATOMIC_RELAXED) !=
-					MIF_RING_COOKIE) {
-				*why = "ring without its cookie";
-				ret = -EPROTO;
-			} else if (role == MIF_CLIENT && dir == MIF_S2C) {
-				post_all(end);
-			} else if (role == MIF_SERVER && dir == MIF_S2C) {
-				ret = pick_memory(end, socket);
-			}
+			ret = equip_end(end, role, dir, socket, why);
 		}
 	}
 	return ret;
+}
+
+/*
+ * Make the receive rings ready, and let each queue take the rings that are its: a peer may have more
+ * rings than we have queues.
+ */
+static void
+prepare_rx(struct mif_link *link, enum mif_dir dir, uint16_t queues)
+{
+	uint16_t rings = link->end_count[dir];
+	struct mif_ring_end *end;
+
+	for (uint16_t i = 0; i < rings; i++) {
+		end = &link->ends[dir][i];
+		end->next = i + queues < rings ? &link->ends[dir][i + queues] : NULL;
+		mif_ring_mask(end->ring);
+		/* Stock servers of DPDK clear it when they connect: say again what is posted. */
+		if (link->role == MIF_CLIENT)
+			mif_ring_publish(end->own_index, (uint16_t)end->size);
+	}
 }
 
 static void
 attach_rx(struct mif_link *link, enum mif_dir dir, struct rte_eth_dev *dev)
 {
 	uint16_t queues = dev->data->nb_rx_queues;
-	uint16_t rings = link->end_count[dir];
 	struct mif_queue *queue;
 
 	if (queues == 0)
 		return;
-	/* A peer may have more rings than we have queues: a queue then takes several. */
-	for (uint16_t i = 0; i < rings; i++) {
-		if (i + queues < rings)
-			link->ends[dir][i].next = &link->ends[dir][i + queues];
-		mif_ring_mask(link->ends[dir][i].ring);
-	}
-	/* Stock servers of DPDK clear the index when they connect: what was posted before is said
-	 * again. */
-	for (uint16_t i = 0; i < rings && link->role == MIF_CLIENT; i++)
-		mif_ring_publish(link->ends[dir][i].own_index, (uint16_t)link->ends[dir][i].size);
-	for (uint16_t i = 0; i < queues && i < rings; i++) {
+	prepare_rx(link, dir, queues);
+	for (uint16_t i = 0; i < queues && i < link->end_count[dir]; i++) {
 		queue = dev->data->rx_queues[i];
+		if (queue == NULL)
+			continue;
 		mif_gate_open(&queue->gate, &link->ends[dir][i]);
 		mif_wait_attach(&queue->wait, &link->ends[dir][i]);
 	}
@@ -303,7 +339,8 @@ attach_tx(struct mif_link *link, enum mif_dir dir, struct rte_eth_dev *dev)
 		link->ends[dir][i].shared = i + rings < queues;
 	for (uint16_t i = 0; i < queues; i++) {
 		queue = dev->data->tx_queues[i];
-		mif_gate_open(&queue->gate, &link->ends[dir][i % rings]);
+		if (queue != NULL)
+			mif_gate_open(&queue->gate, &link->ends[dir][i % rings]);
 	}
 }
 
@@ -360,8 +397,10 @@ mif_link_free(struct mif_link *link)
 	if (link->counters != NULL)
 		count_lost(link, link->counters);
 	for (int dir = 0; dir < MIF_DIRS; dir++) {
-		for (uint16_t i = 0; i < link->end_count[dir]; i++)
+		for (uint16_t i = 0; i < link->end_count[dir]; i++) {
 			rte_free(link->ends[dir][i].picked);
+			rte_free(link->ends[dir][i].spare);
+		}
 		rte_free(link->ends[dir]);
 		for (int i = 0; i < MIF_RINGS_MAX; i++) {
 			if (link->event_fds[dir][i] >= 0)

@@ -82,6 +82,10 @@ log_failure(const char *who, const struct mif_sockaddr *addr, int error)
 	else if (error == -EEXIST)
 		MIF_LOG(ERR, who, "%s exists and is not a socket: remove it, or use another path",
 				addr->text);
+	else if (error == -EBUSY)
+		MIF_LOG(ERR, who,
+				"another process keeps the folder of %s locked (flock): try again",
+				addr->text);
 	else
 		MIF_LOG(ERR, who, "cannot listen on %s: %s", addr->text, strerror(-error));
 }

@@ -18,29 +18,62 @@
 /* Packets that are looked at together. */
 #define CHUNK 32
 
-/* How many slots can be filled; looks at the peer's index only when that many are not known of. */
+/* The peer's index stands where it cannot: use nothing of it, and have the connection ended. */
+static __rte_noinline void
+bad_index(struct mif_queue *queue, struct mif_ring_end *end)
+{
+	queue->counters.bad_index++;
+	mif_queue_fault(end->common, MIF_FAULT_INDEX);
+}
+
+/*
+ * A client's free slots: as many as it has spare buffers. Those that the server has emptied last go
+ * on top, and are used next, so that few of them are in use and stay in the cache.
+ */
 static __rte_always_inline uint32_t
-slots_free(struct mif_queue *queue, struct mif_ring_end *end, uint32_t wanted,
-		const enum mif_role role)
+client_slots(struct mif_queue *queue, struct mif_ring_end *end)
+{
+	uint16_t tail = mif_ring_peek(end->peer_index);
+	uint32_t emptied = mif_ring_span(end->limit, tail);
+
+	if (unlikely(emptied > end->size - end->spares)) {
+		bad_index(queue, end);
+		return end->spares;
+	}
+	for (uint32_t i = 0; i < emptied; i++)
+		end->spare[end->spares + i] = end->placed[(end->limit + i) & end->mask];
+	end->spares += emptied;
+	end->limit = tail;
+	return end->spares;
+}
+
+/* A server's free slots: those that the client has posted. */
+static __rte_always_inline uint32_t
+server_slots(struct mif_queue *queue, struct mif_ring_end *end, uint32_t wanted)
 {
 	uint32_t known = mif_ring_span(end->cursor, end->limit);
-	uint16_t limit;
-	uint32_t count;
+	uint16_t head;
 
 	if (known >= wanted)
 		return known;
-	/* A client may fill what the server has emptied, a server what the client has posted. */
-	limit = mif_ring_peek(end->peer_index);
-	if (role == MIF_CLIENT)
-		limit = (uint16_t)(limit + end->size);
-	count = mif_ring_span(end->cursor, limit);
-	if (unlikely(count > end->size)) {
-		queue->counters.bad_index++;
-		mif_queue_fault(end->common, MIF_FAULT_INDEX);
+	head = mif_ring_peek(end->peer_index);
+	if (unlikely(mif_ring_span(end->cursor, head) > end->size)) {
+		bad_index(queue, end);
 		return known;
 	}
-	end->limit = limit;
-	return count;
+	end->limit = head;
+	return mif_ring_span(end->cursor, head);
+}
+
+/* The descriptor and the place of the n-th next buffer of a client. */
+static __rte_always_inline struct mif_desc
+spare_buffer(const struct mif_ring_end *end, uint32_t n)
+{
+	return (struct mif_desc){
+		.region = end->region,
+		.length = end->buffer_size,
+		.offset = end->spare[end->spares - 1 - n],
+	};
 }
 
 /* Bytes of a packet, not trusting pkt_len: the segments are what is copied. */
@@ -72,8 +105,8 @@ put_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **m
 		uint32_t slot = (end->cursor + i) & end->mask;
 
 		if (role == MIF_CLIENT) {
-			descs[i] = mif_own_buffer(end, slot);
-			places[i] = end->buffers + (size_t)slot * end->stride;
+			descs[i] = spare_buffer(end, i);
+			places[i] = end->base + descs[i].offset;
 		} else {
 			bool ok;
 
@@ -90,20 +123,25 @@ put_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **m
 		return false;
 	for (uint32_t i = 0; i < count; i++) {
 		const struct rte_mbuf *mbuf = mbufs[i];
+		uint32_t slot = (end->cursor + i) & end->mask;
 
 		mif_copy(places[i], rte_pktmbuf_mtod(mbuf, const uint8_t *), mbuf->data_len);
 		descs[i].flags = 0;
 		descs[i].length = mbuf->data_len;
-		mif_desc_write(&end->desc[(end->cursor + i) & end->mask], descs[i]);
+		mif_desc_write(&end->desc[slot], descs[i]);
+		if (role == MIF_CLIENT)
+			end->placed[slot] = descs[i].offset;
 		bytes += mbuf->data_len;
 	}
 	end->cursor = (uint16_t)(end->cursor + count);
+	if (role == MIF_CLIENT)
+		end->spares -= count;
 	queue->counters.packets += count;
 	queue->counters.bytes += bytes;
 	return true;
 }
 
-/* Copy a packet into slots that hold it; their descriptors are in picked, or are our own buffers. */
+/* Copy a packet into slots that hold it; their descriptors are in picked, or are spare buffers. */
 static void
 fill_slots(struct mif_ring_end *end, const struct rte_mbuf *mbuf, uint64_t left,
 		const enum mif_role role)
@@ -116,7 +154,13 @@ fill_slots(struct mif_ring_end *end, const struct rte_mbuf *mbuf, uint64_t left,
 
 	for (uint32_t i = 0; left != 0; i++) {
 		slot = end->cursor & end->mask;
-		desc = role == MIF_CLIENT ? mif_own_buffer(end, slot) : end->picked[i];
+		if (role == MIF_CLIENT) {
+			desc = spare_buffer(end, 0);
+			end->placed[slot] = desc.offset;
+			end->spares--;
+		} else {
+			desc = end->picked[i];
+		}
 		to = mif_desc_data(end->common->regions, desc);
 		for (used = 0; used < desc.length && left != 0; used += part) {
 			while (in_segment == 0) {
@@ -216,9 +260,13 @@ put_any(struct mif_queue *queue, struct mif_ring_end *end, const struct rte_mbuf
 		return true;
 	}
 	do {
-		free = slots_free(queue, end, end->size, role);
-		slots = role == MIF_CLIENT ? own_slots(end, length, free) :
-					     pick_slots(queue, end, length, free);
+		if (role == MIF_CLIENT) {
+			free = client_slots(queue, end);
+			slots = own_slots(end, length, free);
+		} else {
+			free = server_slots(queue, end, end->size);
+			slots = pick_slots(queue, end, length, free);
+		}
 	} while (slots == 0);
 	if (length > MIF_PACKET_MAX || slots > free) {
 		if (!never_fits(end, length, free, role))
@@ -250,11 +298,13 @@ transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mb
 {
 	const uint16_t before = end->cursor;
 	uint32_t done = 0;
-	uint32_t part, mixed;
+	uint32_t part, free, mixed;
 
 	while (done < count) {
 		part = RTE_MIN((uint32_t)(count - done), (uint32_t)CHUNK);
-		part = RTE_MIN(part, slots_free(queue, end, part, role));
+		free = role == MIF_CLIENT ? client_slots(queue, end) :
+					    server_slots(queue, end, part);
+		part = RTE_MIN(part, free);
 		if (part != 0 && likely(put_plain(queue, end, &mbufs[done], part, role))) {
 			done += part;
 			continue;

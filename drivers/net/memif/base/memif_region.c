@@ -24,9 +24,10 @@ mif_region_page_size(void)
 }
 
 static int
-map(struct mif_region *region)
+map(struct mif_region *region, int flags)
 {
-	void *addr = mmap(NULL, region->size, PROT_READ | PROT_WRITE, MAP_SHARED, region->fd, 0);
+	void *addr = mmap(NULL, region->size, PROT_READ | PROT_WRITE, MAP_SHARED | flags,
+			region->fd, 0);
 
 	if (addr == MAP_FAILED)
 		return -errno;
@@ -61,7 +62,7 @@ mif_region_create(struct mif_region *region, uint64_t size, const char *name)
 			fcntl(region->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) !=
 					0)
 		ret = -errno;
-	else if ((ret = map(region)) == 0)
+	else if ((ret = map(region, 0)) == 0)
 		ret = populate(region);
 	if (ret != 0)
 		mif_region_release(region);
@@ -117,10 +118,16 @@ examine(struct mif_region *region, uint64_t size, bool sealed_only, const char *
 		return -EPERM;
 	}
 	region->size = size;
-	ret = map(region);
-	if (ret != 0)
+	/* No reservation: a peer could else make us take huge pages that it never pays for. */
+	ret = map(region, MAP_NORESERVE);
+	if (ret != 0) {
 		*why = "region cannot be mapped";
-	return ret;
+		return ret;
+	}
+	/* The mapping suffices, and a peer's hundreds of files would use up ours. */
+	close(region->fd);
+	region->fd = -1;
+	return 0;
 }
 
 int

@@ -14,7 +14,7 @@
 
 /** A region; all zero but fd = -1 when there is none. */
 struct mif_region {
-	int fd;
+	int fd;		    /**< of a region that this end made, for the peer; else -1 */
 	uint8_t *addr;	    /**< first byte of the mapping */
 	uint64_t size;	    /**< bytes mapped */
 	uint64_t page_size; /**< bytes of a page of the file */
@@ -42,7 +42,7 @@ int mif_region_create(struct mif_region *region, uint64_t size, const char *name
  * Only a file in memory is taken (tmpfs, memfd, hugetlbfs): reading from any other could block, or
  * reach a device.
  *
- * @param fd           owned by the region from here on; closed when it is refused
+ * @param fd           owned by the region from here on; closed once it is mapped or refused
  * @param size         bytes that the peer says it has
  * @param sealed_only  refuse what the peer could still shrink or punch holes into
  * @param why          gets the reason of a refusal (a string constant)

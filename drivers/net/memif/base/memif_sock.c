@@ -68,7 +68,10 @@ mif_sock_connect(const struct mif_sockaddr *addr)
 	return ret;
 }
 
-/* Serialises the replacement of stale files in one folder, among processes that do the same. */
+/*
+ * Between bind() and listen() a socket looks like a stale one, so processes that do the same take
+ * turns in a folder. One that cannot be read has no turns.
+ */
 static int
 lock_folder(const struct mif_sockaddr *addr)
 {
@@ -118,18 +121,11 @@ static int
 bind_replacing_stale(int fd, const struct mif_sockaddr *addr)
 {
 	int ret = bind_to(fd, addr);
-	int lock;
 
 	if (ret != -EADDRINUSE || addr->abstract)
 		return ret;
-	lock = lock_folder(addr);
-	if (lock < 0)
-		return lock;
 	ret = remove_stale(addr);
-	if (ret == 0)
-		ret = bind_to(fd, addr);
-	close(lock);
-	return ret;
+	return ret == 0 ? bind_to(fd, addr) : ret;
 }
 
 /* Between bind() and listen() nobody can connect, so this is the time to set the owner. */
@@ -153,16 +149,12 @@ open_file_to(struct mif_sock_listener *listener, const struct mif_sockaddr *addr
 	return 0;
 }
 
-int
-mif_sock_listen(struct mif_sock_listener *listener, const struct mif_sockaddr *addr,
+static int
+bind_and_listen(struct mif_sock_listener *listener, const struct mif_sockaddr *addr,
 		const struct mif_sock_access *access)
 {
-	int ret;
+	int ret = bind_replacing_stale(listener->fd, addr);
 
-	*listener = (struct mif_sock_listener){ .fd = new_socket() };
-	if (listener->fd < 0)
-		return listener->fd;
-	ret = bind_replacing_stale(listener->fd, addr);
 	if (ret != 0) {
 		close(listener->fd);
 		listener->fd = -1;
@@ -173,6 +165,23 @@ mif_sock_listen(struct mif_sock_listener *listener, const struct mif_sockaddr *a
 		ret = -errno;
 	if (ret != 0)
 		mif_sock_unlisten(listener, addr);
+	return ret;
+}
+
+int
+mif_sock_listen(struct mif_sock_listener *listener, const struct mif_sockaddr *addr,
+		const struct mif_sock_access *access)
+{
+	int lock = addr->abstract ? -EACCES : lock_folder(addr);
+	int ret;
+
+	*listener = (struct mif_sock_listener){ .fd = -1 };
+	if (lock == -EBUSY)
+		return lock;
+	listener->fd = new_socket();
+	ret = listener->fd < 0 ? listener->fd : bind_and_listen(listener, addr, access);
+	if (lock >= 0)
+		close(lock);
 	return ret;
 }
 
