@@ -33,8 +33,10 @@ struct ctrl {
 	int kick;
 	mif_thread thread;
 	bool stop;
-	bool orphan;   /* nobody joins the thread: it frees this itself */
-	bool callback; /* an application's callback is running */
+	bool orphan;	       /* nobody joins the thread: it frees this itself */
+	bool callback;	       /* an application's callback is running */
+	bool stuck;	       /* a burst has not ended and may still use what is here */
+	unsigned int removers; /* threads between removing a port and ending this */
 	struct mif_notifier notifier;
 	struct mif_port_list ports;
 	TAILQ_HEAD(, mif_timer) timers;
@@ -62,7 +64,7 @@ mif_ctrl_unlock(void)
 struct mif_port_list *
 mif_ctrl_ports(void)
 {
-	return &current->ports;
+	return current == NULL ? NULL : &current->ports;
 }
 
 struct mif_notifier *
@@ -163,8 +165,8 @@ fire_timers(struct ctrl *ctrl)
 	uint64_t now = mif_ctrl_now();
 	struct mif_timer *timer;
 
-	/* A timer may arm and disarm others, so begin anew after each; it re-arms into the future
-	 * by at least a millisecond, so this ends. */
+	/* A timer may arm and disarm others, so begin anew after each. One that arms itself again
+	 * for now does so once: its next pause is longer. */
 	do {
 		TAILQ_FOREACH(timer, &ctrl->timers, next) {
 			if (timer->due <= now)
@@ -218,6 +220,8 @@ static void
 free_ctrl(struct ctrl *ctrl)
 {
 	bury_dead(ctrl);
+	if (ctrl->stuck)
+		return;
 	mif_notifier_close(&ctrl->notifier);
 	if (ctrl->kick >= 0)
 		close(ctrl->kick);
@@ -303,8 +307,10 @@ start(void)
 	struct ctrl *ctrl = calloc(1, sizeof(*ctrl));
 	int ret;
 
-	if (ctrl == NULL)
+	if (ctrl == NULL) {
+		MIF_LOG(ERR, DRIVER, "no memory for the control thread");
 		return -ENOMEM;
+	}
 	TAILQ_INIT(&ctrl->ports);
 	TAILQ_INIT(&ctrl->timers);
 	STAILQ_INIT(&ctrl->dead);
@@ -340,13 +346,14 @@ mif_ctrl_add_port(struct mif_port *port)
 
 /* Without ports nothing else waits for this thread, so here it may wait for a burst to end. */
 static void
-wait_for_bursts(const struct ctrl *ctrl)
+wait_for_bursts(struct ctrl *ctrl)
 {
 	for (int ms = 0; TAILQ_EMPTY(&ctrl->ports) && mif_link_reap() != 0; ms++) {
 		if (ms == LAST_BURST_MS) {
 			MIF_LOG(ERR, DRIVER,
 					"a burst has not ended for %d ms: its rings stay mapped",
 					ms);
+			ctrl->stuck = true;
 			return;
 		}
 		mif_ctrl_unlock();
@@ -364,8 +371,10 @@ mif_ctrl_remove_port(struct mif_port *port)
 	mif_ctrl_lock();
 	ctrl = current;
 	TAILQ_REMOVE(&ctrl->ports, port, next);
+	ctrl->removers++;
 	wait_for_bursts(ctrl);
-	if (!TAILQ_EMPTY(&ctrl->ports)) {
+	/* Others may have come, or be about to end it themselves, while we waited. */
+	if (--ctrl->removers != 0 || !TAILQ_EMPTY(&ctrl->ports)) {
 		mif_ctrl_unlock();
 		return;
 	}

@@ -56,7 +56,7 @@ int mif_ctrl_add_port(struct mif_port *port);
  */
 void mif_ctrl_remove_port(struct mif_port *port);
 
-/** The ports of this process; lock held. */
+/** The ports of this process, NULL without; lock held. */
 TAILQ_HEAD(mif_port_list, mif_port);
 struct mif_port_list *mif_ctrl_ports(void);
 

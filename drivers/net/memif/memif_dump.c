@@ -22,17 +22,25 @@ static void
 dump_link(FILE *file, const struct mif_port *port)
 {
 	const struct mif_link *link = port->link;
-	enum mif_dir rx = port->args.role == MIF_CLIENT ? MIF_S2C : MIF_C2S;
-	enum mif_dir tx = port->args.role == MIF_CLIENT ? MIF_C2S : MIF_S2C;
 
 	for (uint32_t i = 0; i < link->shared.region_count; i++)
 		fprintf(file, "  region %u: %lu bytes, pages of %lu, %s\n", i,
 				link->regions[i].size, link->regions[i].page_size,
 				link->regions[i].sealed ? "sealed" : "not sealed");
-	for (uint16_t i = 0; i < link->end_count[rx]; i++)
-		dump_ring(file, "receive", i, &link->ends[rx][i]);
-	for (uint16_t i = 0; i < link->end_count[tx]; i++)
-		dump_ring(file, "transmit", i, &link->ends[tx][i]);
+	for (uint16_t i = 0; i < mif_port_ring_count(port, false); i++)
+		dump_ring(file, "receive", i, mif_port_ring(port, false, i));
+	for (uint16_t i = 0; i < mif_port_ring_count(port, true); i++)
+		dump_ring(file, "transmit", i, mif_port_ring(port, true, i));
+}
+
+const char *
+mif_state_word(const struct mif_port *port)
+{
+	if (port->link != NULL)
+		return "connected";
+	if (!mif_port_ready(port))
+		return port->started ? "down" : "stopped";
+	return port->session != NULL ? "connecting" : "waiting";
 }
 
 int
@@ -44,12 +52,10 @@ mif_dump(struct rte_eth_dev *dev, FILE *file)
 	fprintf(file, "  role: %s, id %u, socket %s%s\n",
 			port->args.role == MIF_CLIENT ? "client" : "server", port->args.id,
 			port->args.addr.abstract ? "@" : "", port->args.addr.text);
+	fprintf(file, "  state: %s", mif_state_word(port));
 	if (port->link != NULL)
-		fprintf(file, "  state: connected with %s\n", port->peer);
-	else if (!mif_port_ready(port))
-		fprintf(file, "  state: %s\n", port->started ? "set down" : "stopped");
-	else
-		fprintf(file, "  state: not connected\n");
+		fprintf(file, " with %s", port->peer);
+	fputc('\n', file);
 	if (port->reason[0] != '\0')
 		fprintf(file, "  last disconnect: %s\n", port->reason);
 	if (port->trouble[0] != '\0')

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <errno.h>
+#include <string.h>
 #include <ethdev_driver.h>
 #include <rte_common.h>
 #include <rte_ether.h>
+#include <rte_malloc.h>
 
 #include "memif_burst.h"
 #include "memif_compat.h"
@@ -24,11 +26,35 @@ dev_configure(struct rte_eth_dev *dev)
 	return 0;
 }
 
+/* The number of descriptors that an application asks for is a hint: the client's rsize decides. */
+static void
+set_descriptor_limits(struct rte_eth_dev_info *info, uint16_t ring_size)
+{
+	const struct rte_eth_desc_lim any = {
+		.nb_max = UINT16_MAX,
+		.nb_min = 1,
+		.nb_align = 1,
+		.nb_seg_max = UINT16_MAX,
+		.nb_mtu_seg_max = UINT16_MAX,
+	};
+	const struct rte_eth_dev_portconf preferred = {
+		.burst_size = 32,
+		.ring_size = ring_size,
+		.nb_queues = 1,
+	};
+
+	info->rx_desc_lim = any;
+	info->tx_desc_lim = any;
+	info->default_rxportconf = preferred;
+	info->default_txportconf = preferred;
+}
+
 static int
 dev_info_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 {
-	RTE_SET_USED(dev);
-	info->max_mac_addrs = 1;
+	const struct mif_port *port = mif_port_of(dev);
+
+	info->max_mac_addrs = MIF_MACS_MAX;
 	info->max_rx_queues = MIF_QUEUES_MAX;
 	info->max_tx_queues = MIF_QUEUES_MAX;
 	info->min_rx_bufsize = 1;
@@ -37,6 +63,7 @@ dev_info_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 	info->max_mtu = UINT16_MAX;
 	info->rx_offload_capa = RX_OFFLOADS;
 	info->tx_offload_capa = TX_OFFLOADS;
+	set_descriptor_limits(info, (uint16_t)(1u << port->args.log2_ring_size));
 	return 0;
 }
 
@@ -49,15 +76,63 @@ set_queue_states(struct rte_eth_dev *dev, uint8_t state)
 		dev->data->tx_queue_state[i] = state;
 }
 
+/* A queue that was configured and not set up would be met by its first burst. */
+static int
+refuse_missing(const struct rte_eth_dev *dev, const char *kind, void *const *queues, uint16_t count)
+{
+	for (uint16_t i = 0; i < count; i++) {
+		if (queues[i] != NULL)
+			continue;
+		MIF_LOG(ERR, dev->data->name, "%s queue %u of %u is not set up", kind, i, count);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* Bytes of packet that every receive queue can take; UINT32_MAX when they all scatter. */
+static uint32_t
+unscattered_room(const struct rte_eth_dev *dev)
+{
+	const struct mif_queue *queue;
+	uint32_t room = UINT32_MAX;
+
+	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++) {
+		queue = dev->data->rx_queues[i];
+		if (!queue->scatter)
+			room = RTE_MIN(room, queue->room);
+	}
+	return room;
+}
+
+static void
+note_scatter(struct rte_eth_dev *dev)
+{
+	uint32_t room = unscattered_room(dev);
+
+	dev->data->scattered_rx = dev->data->nb_rx_queues != 0 && room == UINT32_MAX;
+	if (room < (uint32_t)dev->data->mtu + RTE_ETHER_HDR_LEN)
+		MIF_LOG(WARNING, dev->data->name,
+				"packets of more than %u bytes will be dropped, the MTU is %u: use "
+				"receive scatter or larger mbufs",
+				room, dev->data->mtu);
+}
+
 static int
 dev_start(struct rte_eth_dev *dev)
 {
+	struct rte_eth_dev_data *data = dev->data;
 	struct mif_port *port = mif_port_of(dev);
-	int ret = mif_intr_setup(dev);
+	int ret = refuse_missing(dev, "receive", data->rx_queues, data->nb_rx_queues);
 
+	if (ret == 0)
+		ret = refuse_missing(dev, "transmit", data->tx_queues, data->nb_tx_queues);
+	if (ret == 0)
+		ret = mif_intr_setup(dev);
 	if (ret != 0)
 		return ret;
+	note_scatter(dev);
 	mif_burst_choose(dev, port->args.role);
+	mif_queue_ops_set(dev);
 	mif_ctrl_lock();
 	port->started = true;
 	mif_port_start(port);
@@ -105,25 +180,39 @@ dev_set_link_down(struct rte_eth_dev *dev)
 }
 
 static void
-release_queue(void **slot)
+release_queue(void **slot, struct mif_counters *retired)
 {
+	struct mif_queue *queue;
+
 	mif_ctrl_lock();
-	if (*slot != NULL)
-		mif_queue_drop(*slot);
+	queue = *slot;
 	*slot = NULL;
+	if (queue != NULL) {
+		mif_stats_retire(retired, queue);
+		mif_queue_drop(queue);
+	}
 	mif_ctrl_unlock();
 }
 
 static void
 rx_queue_release(struct rte_eth_dev *dev, uint16_t id)
 {
-	release_queue(&dev->data->rx_queues[id]);
+	release_queue(&dev->data->rx_queues[id], &mif_port_of(dev)->retired_rx);
 }
 
 static void
 tx_queue_release(struct rte_eth_dev *dev, uint16_t id)
 {
-	release_queue(&dev->data->tx_queues[id]);
+	release_queue(&dev->data->tx_queues[id], &mif_port_of(dev)->retired_tx);
+}
+
+static void
+release_queues(struct rte_eth_dev *dev)
+{
+	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
+		rx_queue_release(dev, i);
+	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++)
+		tx_queue_release(dev, i);
 }
 
 static int
@@ -135,13 +224,43 @@ dev_close(struct rte_eth_dev *dev)
 		return 0;
 	mif_port_close(port);
 	mif_intr_release(dev);
-	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
-		rx_queue_release(dev, i);
-	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++)
-		tx_queue_release(dev, i);
-	/* The address lies in the private data, which the ethdev library frees by itself. */
-	dev->data->mac_addrs = NULL;
+	release_queues(dev);
 	return 0;
+}
+
+int
+mif_ethdev_set_mac(struct rte_eth_dev *dev, const struct rte_ether_addr *mac)
+{
+	struct rte_ether_addr *macs = dev->data->mac_addrs;
+
+	if (macs == NULL)
+		macs = rte_calloc("memif addresses", MIF_MACS_MAX, sizeof(*macs), 0);
+	if (macs == NULL)
+		return -ENOMEM;
+	memset(macs, 0, MIF_MACS_MAX * sizeof(*macs));
+	rte_ether_addr_copy(mac, &macs[0]);
+	dev->data->mac_addrs = macs;
+	return 0;
+}
+
+/* As after the probe; ethdev has stopped the port, and the application sets it up anew. */
+static int
+dev_reset(struct rte_eth_dev *dev)
+{
+	struct mif_port *port = mif_port_of(dev);
+
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return -EPERM;
+	mif_intr_release(dev);
+	release_queues(dev);
+	mif_stats_reset(dev);
+	memset(dev->data->mac_pool_sel, 0, sizeof(dev->data->mac_pool_sel));
+	dev->data->mtu = RTE_ETHER_MTU;
+	mif_ctrl_lock();
+	port->wanted_up = true;
+	port->reason[0] = '\0';
+	mif_ctrl_unlock();
+	return mif_ethdev_set_mac(dev, &port->args.mac);
 }
 
 static struct mif_queue *
@@ -156,14 +275,22 @@ create_queue(const struct rte_eth_dev *dev, const char *kind, uint16_t id, unsig
 }
 
 static int
+refuse_deferred(const struct rte_eth_dev *dev, const char *kind, uint16_t id)
+{
+	MIF_LOG(ERR, dev->data->name, "%s queue %u: deferred start is not supported", kind, id);
+	return -ENOTSUP;
+}
+
+static int
 rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t slots, unsigned int socket,
 		const struct rte_eth_rxconf *conf, struct rte_mempool *pool)
 {
 	uint64_t offloads = conf->offloads | dev->data->dev_conf.rxmode.offloads;
 	struct mif_queue *queue;
 
-	/* A hint: the ring's size is the client's rsize. */
 	RTE_SET_USED(slots);
+	if (conf->rx_deferred_start)
+		return refuse_deferred(dev, "receive", id);
 	if (rte_pktmbuf_data_room_size(pool) <= RTE_PKTMBUF_HEADROOM) {
 		MIF_LOG(ERR, dev->data->name, "mbufs of pool %s have no room behind the headroom",
 				pool->name);
@@ -175,7 +302,9 @@ rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t slots, unsigned in
 	if (dev->data->dev_conf.intr_conf.rxq != 0 && mif_wait_open(&queue->wait) != 0) {
 		MIF_LOG(ERR, dev->data->name, "no files for the interrupts of receive queue %u",
 				id);
-		release_queue((void **)&queue);
+		mif_ctrl_lock();
+		mif_queue_drop(queue);
+		mif_ctrl_unlock();
 		return -EMFILE;
 	}
 	mif_queue_set_pool(queue, pool, dev->data->port_id,
@@ -188,10 +317,12 @@ static int
 tx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t slots, unsigned int socket,
 		const struct rte_eth_txconf *conf)
 {
-	struct mif_queue *queue = create_queue(dev, "transmit", id, socket);
+	struct mif_queue *queue;
 
 	RTE_SET_USED(slots);
-	RTE_SET_USED(conf);
+	if (conf->tx_deferred_start)
+		return refuse_deferred(dev, "transmit", id);
+	queue = create_queue(dev, "transmit", id, socket);
 	if (queue == NULL)
 		return -ENOMEM;
 	dev->data->tx_queues[id] = queue;
@@ -224,12 +355,65 @@ mac_addr_set(struct rte_eth_dev *dev, struct rte_ether_addr *mac)
 }
 
 static int
-mtu_set(struct rte_eth_dev *dev, uint16_t mtu)
+mac_addr_add(struct rte_eth_dev *dev, struct rte_ether_addr *mac, uint32_t index, uint32_t pool)
 {
 	RTE_SET_USED(dev);
-	RTE_SET_USED(mtu);
+	RTE_SET_USED(mac);
+	RTE_SET_USED(index);
+	RTE_SET_USED(pool);
 	return 0;
 }
+
+static void
+mac_addr_remove(struct rte_eth_dev *dev, uint32_t index)
+{
+	RTE_SET_USED(dev);
+	RTE_SET_USED(index);
+}
+
+static int
+set_mc_addr_list(struct rte_eth_dev *dev, struct rte_ether_addr *macs, uint32_t count)
+{
+	RTE_SET_USED(dev);
+	RTE_SET_USED(macs);
+	RTE_SET_USED(count);
+	return 0;
+}
+
+/* ethdev has checked the limits of dev_info_get(). Before the start, mbufs may still change. */
+static int
+mtu_set(struct rte_eth_dev *dev, uint16_t mtu)
+{
+	uint32_t room = dev->data->dev_started ? unscattered_room(dev) : UINT32_MAX;
+
+	if ((uint32_t)mtu + RTE_ETHER_HDR_LEN <= room)
+		return 0;
+	MIF_LOG(ERR, dev->data->name,
+			"MTU %u does not fit into mbufs of %u bytes: use receive scatter or larger "
+			"mbufs",
+			mtu, room);
+	return -EINVAL;
+}
+
+/* No packet is looked into, so packet_type of all received ones is unknown. */
+#if RTE_VERSION >= RTE_VERSION_NUM(24, 3, 0, 0)
+static const uint32_t *
+supported_ptypes_get(struct rte_eth_dev *dev, size_t *count)
+{
+	RTE_SET_USED(dev);
+	*count = 0;
+	return NULL;
+}
+#else
+static const uint32_t *
+supported_ptypes_get(struct rte_eth_dev *dev)
+{
+	static const uint32_t none[] = { RTE_PTYPE_UNKNOWN };
+
+	RTE_SET_USED(dev);
+	return none;
+}
+#endif
 
 const struct eth_dev_ops mif_ethdev_ops = {
 	.dev_configure = dev_configure,
@@ -237,6 +421,7 @@ const struct eth_dev_ops mif_ethdev_ops = {
 	.dev_start = dev_start,
 	.dev_stop = dev_stop,
 	.dev_close = dev_close,
+	.dev_reset = dev_reset,
 	.dev_set_link_up = dev_set_link_up,
 	.dev_set_link_down = dev_set_link_down,
 	.rx_queue_setup = rx_queue_setup,
@@ -245,12 +430,21 @@ const struct eth_dev_ops mif_ethdev_ops = {
 	.tx_queue_release = tx_queue_release,
 	.rx_queue_intr_enable = mif_rx_intr_enable,
 	.rx_queue_intr_disable = mif_rx_intr_disable,
+	.rxq_info_get = mif_rxq_info_get,
+	.txq_info_get = mif_txq_info_get,
+	.rx_burst_mode_get = mif_burst_mode_get,
+	.tx_burst_mode_get = mif_burst_mode_get,
+	.tx_done_cleanup = mif_tx_done_cleanup,
+	.dev_supported_ptypes_get = supported_ptypes_get,
 	.link_update = link_update,
 	.promiscuous_enable = accept_all,
 	.promiscuous_disable = accept_all,
 	.allmulticast_enable = accept_all,
 	.allmulticast_disable = accept_all,
 	.mac_addr_set = mac_addr_set,
+	.mac_addr_add = mac_addr_add,
+	.mac_addr_remove = mac_addr_remove,
+	.set_mc_addr_list = set_mc_addr_list,
 	.mtu_set = mtu_set,
 	.stats_get = mif_stats_get,
 	.stats_reset = mif_stats_reset,

@@ -18,8 +18,6 @@
 void
 mif_wait_init(struct mif_wait *wait)
 {
-	mif_gate_init(&wait->gate);
-	rte_spinlock_init(&wait->lock);
 	wait->epoll = -1;
 	wait->kick = -1;
 }
@@ -101,7 +99,6 @@ mif_wait_attach(struct mif_wait *wait, struct mif_ring_end *ends)
 		return;
 	for (const struct mif_ring_end *end = ends; end != NULL; end = end->next)
 		watch(wait, end->event_fd);
-	mif_gate_open(&wait->gate, ends);
 	/* Fence: pairs with the one in mif_rx_intr_enable(). Either we see its wish, or it sees the
 	 * open gate. */
 	atomic_thread_fence(memory_order_seq_cst);
@@ -129,16 +126,14 @@ mif_rx_intr_enable(struct rte_eth_dev *dev, uint16_t queue_id)
 
 	if (wait->epoll < 0)
 		return -ENOTSUP;
-	rte_spinlock_lock(&wait->lock);
 	drain(wait);
 	__atomic_store_n(&wait->enabled, 1, __ATOMIC_RELAXED);
 	/* Fence: pairs with the one in mif_wait_attach(). */
 	atomic_thread_fence(memory_order_seq_cst);
-	ends = mif_gate_enter(&wait->gate);
+	ends = mif_queue_enter_side(queue);
 	if (unmask(ends))
 		kick(wait);
-	mif_gate_leave(&wait->gate);
-	rte_spinlock_unlock(&wait->lock);
+	mif_queue_leave_side(queue);
 	return 0;
 }
 
@@ -151,13 +146,11 @@ mif_rx_intr_disable(struct rte_eth_dev *dev, uint16_t queue_id)
 
 	if (wait->epoll < 0)
 		return -ENOTSUP;
-	rte_spinlock_lock(&wait->lock);
 	__atomic_store_n(&wait->enabled, 0, __ATOMIC_RELAXED);
-	for (end = mif_gate_enter(&wait->gate); end != NULL; end = end->next)
+	for (end = mif_queue_enter_side(queue); end != NULL; end = end->next)
 		mif_ring_mask(end->ring);
-	mif_gate_leave(&wait->gate);
-	queue->interrupts++;
-	rte_spinlock_unlock(&wait->lock);
+	queue->counters.interrupts++;
+	mif_queue_leave_side(queue);
 	return 0;
 }
 

@@ -16,20 +16,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <rte_ethdev.h>
-#include <rte_spinlock.h>
-
-#include "memif_gate.h"
 
 struct mif_queue;
 struct mif_ring_end;
 
 /** What a receive queue needs for it. */
 struct mif_wait {
-	struct mif_gate gate; /**< in front of the queue's ring ends, for enable and disable */
-	rte_spinlock_t lock;  /**< of enable and disable against each other */
-	uint32_t enabled;     /**< the application wants interrupts */
-	int epoll;	      /**< what it waits on; -1 without receive interrupts */
-	int kick;	      /**< our own eventfd */
+	uint32_t enabled; /**< the application wants interrupts */
+	int epoll;	  /**< what it waits on; -1 without receive interrupts */
+	int kick;	  /**< our own eventfd */
 };
 
 /** No receive interrupts. */
@@ -45,7 +40,7 @@ int mif_wait_open(struct mif_wait *wait);
 /** Close them. */
 void mif_wait_close(struct mif_wait *wait);
 
-/** A connection: its rings are behind the gate of the queue. Control lock held. */
+/** A connection: its rings are behind the queue's gates. Control lock held. */
 void mif_wait_attach(struct mif_wait *wait, struct mif_ring_end *ends);
 
 /** The connection's eventfds are about to be closed; the peer's copies would go on firing. */

@@ -33,6 +33,7 @@ mif_link_create(uint32_t queues)
 	}
 	link->shared.regions = link->spans;
 	link->shared.notifier = mif_ctrl_notifier();
+	link->shared.kick_fd = mif_ctrl_kick_fd();
 	for (int i = 0; i < MIF_REGIONS_MAX; i++)
 		link->regions[i] = MIF_REGION_NONE;
 	memset(link->event_fds, -1, sizeof(link->event_fds));
@@ -173,6 +174,18 @@ guard_region(struct mif_link *link, struct mif_region *region, const char **why)
 	return ret;
 }
 
+/* Address space is shared by all connections. */
+static int
+account_region(struct mif_link *link, struct mif_region *region, const char **why)
+{
+	link->mapped += region->size;
+	if (link->mapped <= MIF_LINK_REACH)
+		return 0;
+	*why = "regions are too large together";
+	mif_region_release(region);
+	return -E2BIG;
+}
+
 int
 mif_link_take_region(struct mif_link *link, uint16_t index, int fd, uint64_t size, bool sealed_only,
 		const char **why)
@@ -180,6 +193,8 @@ mif_link_take_region(struct mif_link *link, uint16_t index, int fd, uint64_t siz
 	struct mif_region *region = &link->regions[index];
 	int ret = mif_region_adopt(region, fd, size, sealed_only, why);
 
+	if (ret == 0)
+		ret = account_region(link, region, why);
 	if (ret == 0)
 		ret = guard_region(link, region, why);
 	if (ret == 0)
@@ -321,7 +336,7 @@ attach_rx(struct mif_link *link, enum mif_dir dir, struct rte_eth_dev *dev)
 		queue = dev->data->rx_queues[i];
 		if (queue == NULL)
 			continue;
-		mif_gate_open(&queue->gate, &link->ends[dir][i]);
+		mif_queue_open(queue, &link->ends[dir][i]);
 		mif_wait_attach(&queue->wait, &link->ends[dir][i]);
 	}
 }
@@ -340,7 +355,7 @@ attach_tx(struct mif_link *link, enum mif_dir dir, struct rte_eth_dev *dev)
 	for (uint16_t i = 0; i < queues; i++) {
 		queue = dev->data->tx_queues[i];
 		if (queue != NULL)
-			mif_gate_open(&queue->gate, &link->ends[dir][i % rings]);
+			mif_queue_open(queue, &link->ends[dir][i % rings]);
 	}
 }
 
@@ -431,6 +446,10 @@ bursts_ended(struct mif_link *link)
 {
 	uint32_t left = 0;
 
+	if (!link->fenced)
+		link->fenced = mif_gate_barrier() == 0;
+	if (!link->fenced)
+		return false;
 	for (uint32_t i = 0; i < link->waiting_count; i++) {
 		if (mif_queue_idle(link->waiting[i]))
 			mif_queue_drop(link->waiting[i]);
@@ -449,7 +468,6 @@ mif_link_detach(struct mif_link *link, struct rte_eth_dev *dev, struct mif_port_
 		wait_for(link, dev->data->rx_queues[i]);
 	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++)
 		wait_for(link, dev->data->tx_queues[i]);
-	mif_gate_barrier();
 	if (bursts_ended(link)) {
 		mif_link_free(link);
 		return;

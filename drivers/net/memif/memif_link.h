@@ -21,6 +21,9 @@
 #include "memif_queue.h"
 #include "memif_region.h"
 
+/** Bytes of a peer's regions that one connection may map. */
+#define MIF_LINK_REACH (UINT64_C(1) << 40)
+
 /** One connection's memory. */
 struct mif_link {
 	struct mif_shared shared;
@@ -29,10 +32,12 @@ struct mif_link {
 	int event_fds[MIF_DIRS][MIF_RINGS_MAX];
 	struct mif_ring_end *ends[MIF_DIRS];
 	uint16_t end_count[MIF_DIRS];
+	uint64_t mapped; /**< server: bytes of the regions so far */
 	enum mif_role role;
 	uint32_t buffer_size;	    /**< client: bytes; 0 on a server, which cannot know */
 	struct mif_queue **waiting; /**< closed gates where a burst may still be inside */
 	uint32_t waiting_count;
+	bool fenced; /**< the barrier after closing the gates has been passed */
 	struct mif_port_counters *counters; /**< of the port, for what is lost; NULL without */
 	TAILQ_ENTRY(mif_link) next;
 };

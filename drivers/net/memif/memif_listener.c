@@ -97,8 +97,10 @@ create(struct mif_listener **created, const char *who, const struct mif_sockaddr
 	struct mif_listener *listener = calloc(1, sizeof(*listener));
 	int ret;
 
-	if (listener == NULL)
+	if (listener == NULL) {
+		MIF_LOG(ERR, who, "no memory to listen on %s", addr->text);
 		return -ENOMEM;
+	}
 	listener->addr = *addr;
 	listener->access = *access;
 	listener->rest.fire = rest_over;

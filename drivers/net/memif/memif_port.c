@@ -15,6 +15,7 @@
 #include "memif_session.h"
 
 #define PAUSE_MAX_MS 200
+#define SETTLE_MS 1000 /* after a line about one trouble, before one about another */
 #define STABLE_MS 1000 /* a connection that lived as long was a good one */
 
 static const char *
@@ -59,12 +60,17 @@ set_link(struct mif_port *port, bool up)
 	rte_eth_linkstatus_set(port->dev, &link);
 }
 
-/* A lasting trouble is said once, not at each of the attempts. */
+/* A lasting trouble is said once, not at each of the attempts; a passing one not at all. */
 static void
 tell_trouble(struct mif_port *port, const char *trouble)
 {
+	uint64_t now = mif_ctrl_now();
+
 	if (strncmp(port->trouble, trouble, sizeof(port->trouble) - 1) == 0)
 		return;
+	if (port->trouble[0] != '\0' && now - port->told < SETTLE_MS)
+		return;
+	port->told = now;
 	snprintf(port->trouble, sizeof(port->trouble), "%s", trouble);
 	MIF_LOG(NOTICE, port->name, "not connected: %s", port->trouble);
 }
@@ -150,6 +156,7 @@ take_down(struct mif_port *port, const struct mif_conn *conn)
 			conn->reason);
 	MIF_LOG(NOTICE, port->name, "disconnected from %s: %s", port->peer, port->reason);
 	snprintf(port->trouble, sizeof(port->trouble), "%s", conn->reason);
+	port->told = mif_ctrl_now();
 	reset_ring_caps(port);
 	/* A server that throws us out at once, again and again, does not make us spin. */
 	if (mif_ctrl_now() - port->up_since >= STABLE_MS)

@@ -16,6 +16,7 @@
 #include "memif_conn.h"
 #include "memif_ctrl.h"
 #include "memif_devargs.h"
+#include "memif_queue.h"
 
 struct mif_link;
 struct mif_listener;
@@ -49,8 +50,11 @@ struct mif_port {
 	char reason[MIF_REASON_LEN + 32];  /**< why the last connection ended */
 	char peer[2 * MIF_NAME_LEN + 16];  /**< whom it is, or was, connected with */
 	uint64_t up_since;		   /**< milliseconds of mif_ctrl_now() */
+	uint64_t told;			   /**< when trouble was told, likewise */
 	struct mif_port_counters counters;
 	struct mif_port_counters cleared; /**< what they were at the last reset */
+	struct mif_counters retired_rx;	  /**< of queues that were released, since the last reset */
+	struct mif_counters retired_tx;
 };
 
 /** The private data of an ethdev of ours. */

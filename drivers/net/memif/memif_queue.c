@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <string.h>
+#include <unistd.h>
 #include <rte_malloc.h>
 #include <rte_mbuf.h>
 
@@ -17,6 +18,8 @@ mif_queue_create(uint16_t id, int socket)
 	if (queue == NULL)
 		return NULL;
 	mif_gate_init(&queue->gate);
+	mif_gate_init(&queue->side);
+	rte_spinlock_init(&queue->side_lock);
 	mif_wait_init(&queue->wait);
 	queue->id = id;
 	queue->holders = 1;
@@ -38,6 +41,27 @@ mif_queue_drop(struct mif_queue *queue)
 	rte_free(queue);
 }
 
+void
+mif_queue_open(struct mif_queue *queue, struct mif_ring_end *ends)
+{
+	mif_gate_open(&queue->side, ends);
+	mif_gate_open(&queue->gate, ends);
+}
+
+struct mif_ring_end *
+mif_queue_enter_side(struct mif_queue *queue)
+{
+	rte_spinlock_lock(&queue->side_lock);
+	return mif_gate_enter(&queue->side);
+}
+
+void
+mif_queue_leave_side(struct mif_queue *queue)
+{
+	mif_gate_leave(&queue->side);
+	rte_spinlock_unlock(&queue->side_lock);
+}
+
 bool
 mif_queue_shut(struct mif_queue *queue)
 {
@@ -45,7 +69,7 @@ mif_queue_shut(struct mif_queue *queue)
 
 	if (ends == NULL)
 		return false;
-	mif_gate_close(&queue->wait.gate);
+	mif_gate_close(&queue->side);
 	mif_wait_detach(&queue->wait, ends);
 	return true;
 }
@@ -53,7 +77,7 @@ mif_queue_shut(struct mif_queue *queue)
 bool
 mif_queue_idle(struct mif_queue *queue)
 {
-	return mif_gate_idle(&queue->gate) && mif_gate_idle(&queue->wait.gate);
+	return mif_gate_idle(&queue->gate) && mif_gate_idle(&queue->side);
 }
 
 void
@@ -78,6 +102,16 @@ mif_queue_set_pool(struct mif_queue *queue, struct rte_mempool *pool, uint16_t p
 	queue->scatter = scatter;
 }
 
+static void
+wake_control(const struct mif_shared *common)
+{
+	const uint64_t one = 1;
+
+	/* Full means that it is about to wake up. */
+	if (write(common->kick_fd, &one, sizeof(one)) < 0)
+		return;
+}
+
 void
 mif_queue_fault(struct mif_shared *common, enum mif_fault fault)
 {
@@ -85,7 +119,7 @@ mif_queue_fault(struct mif_shared *common, enum mif_fault fault)
 
 	if (__atomic_compare_exchange_n(&common->fault, &none, (uint32_t)fault, false,
 			    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-		mif_ctrl_kick();
+		wake_control(common);
 }
 
 void

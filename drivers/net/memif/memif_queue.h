@@ -39,6 +39,7 @@ struct mif_shared {
 	const struct mif_span *regions;
 	uint32_t region_count;
 	struct mif_notifier *notifier;
+	int kick_fd;	    /**< wakes the control thread */
 	uint32_t fault;	    /**< enum mif_fault; the first one stays */
 	uint32_t bad_descs; /**< of all rings, until the limit */
 };
@@ -95,20 +96,22 @@ struct mif_counters {
 	uint64_t bad_index; /**< bursts that saw an impossible index */
 	uint64_t too_long; /**< packets dropped: longer than an mbuf without scatter, or than a ring */
 	uint64_t empty;	   /**< transmit: packets of no bytes, dropped */
-	uint64_t ring_full; /**< transmit: bursts cut short as the peer was slow */
-	uint64_t events;    /**< transmit: wake-ups of the peer */
+	uint64_t ring_full;  /**< transmit: bursts cut short as the peer was slow */
+	uint64_t events;     /**< transmit: wake-ups of the peer */
+	uint64_t interrupts; /**< receive: wake-ups, that is interrupts disabled again */
 };
 
 /** A queue of a port. */
 struct mif_queue {
-	struct mif_gate gate; /**< in front of its struct mif_ring_end */
+	struct mif_gate gate; /**< in front of its struct mif_ring_end, for bursts */
+	struct mif_gate side; /**< the same for all others, one at a time; see mif_queue_enter_side() */
+	rte_spinlock_t side_lock;
 	struct rte_mempool *pool;
 	uint64_t rearm[2]; /**< receive: data_off, refcnt, nb_segs, port and ol_flags of a new mbuf */
 	uint32_t room;	   /**< receive: bytes of an mbuf behind its headroom */
 	bool scatter;	   /**< receive: a packet may take several mbufs */
 	uint16_t id;
 	struct mif_wait wait; /**< receive */
-	uint64_t interrupts;  /**< receive: wake-ups, that is interrupts disabled again */
 	uint32_t holders;     /**< its port, and connections that wait for it; under the lock */
 	struct mif_counters counters __rte_cache_aligned;
 	struct mif_counters cleared; /**< what they were at the last reset */
@@ -121,6 +124,17 @@ struct mif_queue {
  * @return the queue, or NULL when there is no memory
  */
 struct mif_queue *mif_queue_create(uint16_t id, int socket);
+
+/** Let bursts, and others, use these ring ends. */
+void mif_queue_open(struct mif_queue *queue, struct mif_ring_end *ends);
+
+/**
+ * Look at the rings of a queue on any thread: a burst's gate is for its lcore alone.
+ *
+ * @return the ring ends, or NULL without a connection; mif_queue_leave_side() must follow
+ */
+struct mif_ring_end *mif_queue_enter_side(struct mif_queue *queue);
+void mif_queue_leave_side(struct mif_queue *queue);
 
 /** Close the queue's gates; true if one was open. The control thread's barrier must follow. */
 bool mif_queue_shut(struct mif_queue *queue);

@@ -20,53 +20,59 @@ struct slots {
 	uint32_t filled; /* with packets that their receiver has not taken */
 };
 
-/*
- * As a burst does: through the gate, on the lcore that polls the queue. What the peer's index says
- * is only counted with, and an impossible one is for the next burst to deal with.
- */
-static struct slots
-rx_slots(struct mif_queue *queue)
+/* What the peer's index says is only counted with; an impossible one is for the next burst. */
+static uint32_t
+rx_filled(const struct mif_ring_end *end)
 {
-	const struct mif_ring_end *end = mif_gate_enter(&queue->gate);
-	struct slots slots = { 0 };
-	uint32_t filled;
+	uint16_t cursor = __atomic_load_n(&end->cursor, __ATOMIC_RELAXED);
+	uint32_t filled = mif_ring_span(cursor, mif_ring_peek(end->peer_index));
 
-	for (; end != NULL; end = end->next) {
-		filled = mif_ring_span(end->cursor, mif_ring_peek(end->peer_index));
-		slots.all += end->size;
-		slots.filled += filled <= end->size ? filled : 0;
-	}
-	mif_gate_leave(&queue->gate);
-	return slots;
+	return filled <= end->size ? filled : 0;
 }
 
 /* A client may fill what the server has emptied, a server what the client has posted. */
 static uint32_t
-free_slots(const struct mif_ring_end *end)
+tx_filled(const struct mif_ring_end *end)
 {
 	bool client = end->own_index == mif_ring_index(end->ring, MIF_CLIENT);
+	uint16_t cursor = __atomic_load_n(&end->cursor, __ATOMIC_RELAXED);
 	uint16_t limit = mif_ring_peek(end->peer_index);
+	uint32_t left = mif_ring_span(cursor, client ? (uint16_t)(limit + end->size) : limit);
 
-	return mif_ring_span(end->cursor, client ? (uint16_t)(limit + end->size) : limit);
+	return left <= end->size ? end->size - left : 0;
+}
+
+uint32_t
+mif_ring_filled(const struct mif_ring_end *end, bool transmit)
+{
+	return transmit ? tx_filled(end) : rx_filled(end);
+}
+
+static struct slots
+rx_slots(struct mif_queue *queue)
+{
+	const struct mif_ring_end *end = mif_queue_enter_side(queue);
+	struct slots slots = { 0 };
+
+	for (; end != NULL; end = end->next) {
+		slots.all += end->size;
+		slots.filled += rx_filled(end);
+	}
+	mif_queue_leave_side(queue);
+	return slots;
 }
 
 static struct slots
 tx_slots(struct mif_queue *queue)
 {
-	struct mif_ring_end *end = mif_gate_enter(&queue->gate);
+	const struct mif_ring_end *end = mif_queue_enter_side(queue);
 	struct slots slots = { 0 };
-	uint32_t left;
 
 	if (end != NULL) {
-		if (end->shared)
-			rte_spinlock_lock(&end->lock);
-		left = free_slots(end);
-		if (end->shared)
-			rte_spinlock_unlock(&end->lock);
 		slots.all = end->size;
-		slots.filled = left <= end->size ? end->size - left : 0;
+		slots.filled = tx_filled(end);
 	}
-	mif_gate_leave(&queue->gate);
+	mif_queue_leave_side(queue);
 	return slots;
 }
 
@@ -119,22 +125,37 @@ mif_queue_ops_set(struct rte_eth_dev *dev)
 #endif
 }
 
+static enum mif_dir
+direction(const struct mif_port *port, bool transmit)
+{
+	return transmit == (port->args.role == MIF_CLIENT) ? MIF_C2S : MIF_S2C;
+}
+
+uint16_t
+mif_port_ring_count(const struct mif_port *port, bool transmit)
+{
+	return port->link == NULL ? 0 : port->link->end_count[direction(port, transmit)];
+}
+
+const struct mif_ring_end *
+mif_port_ring(const struct mif_port *port, bool transmit, uint16_t index)
+{
+	return &port->link->ends[direction(port, transmit)][index];
+}
+
 /* The client decides on the size: known once connected, and what this port would ask for before. */
 static uint16_t
-ring_slots(const struct mif_port *port, bool transmit, uint16_t id)
+queue_slots(const struct mif_port *port, bool transmit, uint16_t id)
 {
-	enum mif_dir dir = transmit == (port->args.role == MIF_CLIENT) ? MIF_C2S : MIF_S2C;
-	const struct mif_link *link = port->link;
+	uint16_t rings = mif_port_ring_count(port, transmit);
 	const struct mif_ring_end *end;
 	uint32_t slots = 0;
 
-	if (link == NULL)
+	if (port->link == NULL)
 		return (uint16_t)(1u << port->args.log2_ring_size);
-	if (link->end_count[dir] == 0)
-		return 0;
 	if (transmit)
-		return (uint16_t)link->ends[dir][id % link->end_count[dir]].size;
-	end = id < link->end_count[dir] ? &link->ends[dir][id] : NULL;
+		return rings == 0 ? 0 : (uint16_t)mif_port_ring(port, true, id % rings)->size;
+	end = id < rings ? mif_port_ring(port, false, id) : NULL;
 	for (; end != NULL; end = end->next)
 		slots += end->size;
 	return (uint16_t)RTE_MIN(slots, (uint32_t)UINT16_MAX);
@@ -146,7 +167,7 @@ locked_slots(struct rte_eth_dev *dev, bool transmit, uint16_t id)
 	uint16_t slots;
 
 	mif_ctrl_lock();
-	slots = ring_slots(mif_port_of(dev), transmit, id);
+	slots = queue_slots(mif_port_of(dev), transmit, id);
 	mif_ctrl_unlock();
 	return slots;
 }

@@ -42,7 +42,7 @@ read_piece(const struct mif_ring_end *end, uint16_t index, const enum mif_role r
 
 	if (role == MIF_CLIENT) {
 		piece.data = end->buffers + (size_t)slot * end->stride;
-		piece.ok = (desc.length != 0) & (desc.length <= end->buffer_size);
+		piece.ok = mif_desc_length_ok(desc.length, end->buffer_size);
 	} else {
 		piece.ok = mif_desc_ok(end->common->regions, end->common->region_count, desc);
 		piece.data = piece.ok ? mif_desc_data(end->common->regions, desc) : NULL;

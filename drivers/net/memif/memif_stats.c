@@ -6,6 +6,8 @@
 #include <ethdev_driver.h>
 #include <rte_common.h>
 
+#include "memif_compat.h"
+#include "memif_ctrl.h"
 #include "memif_ethdev.h"
 #include "memif_port.h"
 #include "memif_queue.h"
@@ -24,6 +26,7 @@ static const struct xstat rx_xstats[] = {
 	{ "rx_bad_descriptors", QUEUE(bad_desc) },
 	{ "rx_bad_indices", QUEUE(bad_index) },
 	{ "rx_too_long_packets", QUEUE(too_long) },
+	{ "rx_interrupts_taken", QUEUE(interrupts) },
 };
 
 static const struct xstat tx_xstats[] = {
@@ -60,79 +63,108 @@ of_queue(const struct mif_queue *queue, size_t offset)
 	return since_reset(&queue->counters, &queue->cleared, offset);
 }
 
-static void
-add_rx(struct rte_eth_stats *stats, const struct mif_queue *queue)
+/* Of released queues; a reset sets them to 0. */
+static uint64_t
+retired(const struct mif_counters *counters, size_t offset)
 {
-	uint64_t packets = of_queue(queue, QUEUE(packets));
-	uint64_t bytes = of_queue(queue, QUEUE(bytes));
-	uint64_t errors = of_queue(queue, QUEUE(bad_desc)) + of_queue(queue, QUEUE(too_long));
-
-	stats->ipackets += packets;
-	stats->ibytes += bytes;
-	stats->ierrors += errors;
-	stats->rx_nombuf += of_queue(queue, QUEUE(no_mbuf));
-	if (queue->id < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
-		stats->q_ipackets[queue->id] = packets;
-		stats->q_ibytes[queue->id] = bytes;
-		stats->q_errors[queue->id] = errors;
-	}
-}
-
-static void
-add_tx(struct rte_eth_stats *stats, const struct mif_queue *queue)
-{
-	uint64_t packets = of_queue(queue, QUEUE(packets));
-	uint64_t bytes = of_queue(queue, QUEUE(bytes));
-
-	stats->opackets += packets;
-	stats->obytes += bytes;
-	stats->oerrors += of_queue(queue, QUEUE(too_long)) + of_queue(queue, QUEUE(empty));
-	if (queue->id < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
-		stats->q_opackets[queue->id] = packets;
-		stats->q_obytes[queue->id] = bytes;
-	}
-}
-
-int
-mif_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
-{
-	const struct mif_port *port = mif_port_of(dev);
-
-	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++) {
-		if (dev->data->rx_queues[i] != NULL)
-			add_rx(stats, dev->data->rx_queues[i]);
-	}
-	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++) {
-		if (dev->data->tx_queues[i] != NULL)
-			add_tx(stats, dev->data->tx_queues[i]);
-	}
-	stats->imissed = since_reset(&port->counters, &port->cleared, PORT(rx_lost));
-	return 0;
+	return __atomic_load_n((const uint64_t *)RTE_PTR_ADD(counters, offset), __ATOMIC_RELAXED);
 }
 
 static uint64_t
-sum(void *const *queues, uint16_t count, size_t offset)
+sum(void *const *queues, uint16_t count, const struct mif_counters *before, size_t offset)
 {
-	uint64_t total = 0;
+	uint64_t total = retired(before, offset);
 
 	for (uint16_t i = 0; i < count; i++)
 		total += queues[i] == NULL ? 0 : of_queue(queues[i], offset);
 	return total;
 }
 
+static uint64_t
+sum_rx(const struct rte_eth_dev *dev, size_t offset)
+{
+	const struct mif_port *port = dev->data->dev_private;
+
+	return sum(dev->data->rx_queues, dev->data->nb_rx_queues, &port->retired_rx, offset);
+}
+
+static uint64_t
+sum_tx(const struct rte_eth_dev *dev, size_t offset)
+{
+	const struct mif_port *port = dev->data->dev_private;
+
+	return sum(dev->data->tx_queues, dev->data->nb_tx_queues, &port->retired_tx, offset);
+}
+
+static void
+get_queues(const struct rte_eth_dev_data *data, mif_queue_stats *stats)
+{
+	const struct mif_queue *queue;
+
+	for (uint16_t i = 0; i < RTE_MIN(data->nb_rx_queues, RTE_ETHDEV_QUEUE_STAT_CNTRS); i++) {
+		queue = data->rx_queues[i];
+		if (queue == NULL)
+			continue;
+		stats->q_ipackets[i] = of_queue(queue, QUEUE(packets));
+		stats->q_ibytes[i] = of_queue(queue, QUEUE(bytes));
+		stats->q_errors[i] = of_queue(queue, QUEUE(bad_desc)) +
+				of_queue(queue, QUEUE(too_long));
+	}
+	for (uint16_t i = 0; i < RTE_MIN(data->nb_tx_queues, RTE_ETHDEV_QUEUE_STAT_CNTRS); i++) {
+		queue = data->tx_queues[i];
+		if (queue == NULL)
+			continue;
+		stats->q_opackets[i] = of_queue(queue, QUEUE(packets));
+		stats->q_obytes[i] = of_queue(queue, QUEUE(bytes));
+	}
+}
+
+void
+mif_stats_of_port(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
+{
+	const struct mif_port *port = mif_port_of(dev);
+
+	stats->ipackets = sum_rx(dev, QUEUE(packets));
+	stats->ibytes = sum_rx(dev, QUEUE(bytes));
+	stats->ierrors = sum_rx(dev, QUEUE(bad_desc)) + sum_rx(dev, QUEUE(too_long));
+	stats->rx_nombuf = sum_rx(dev, QUEUE(no_mbuf));
+	stats->imissed = since_reset(&port->counters, &port->cleared, PORT(rx_lost));
+	stats->opackets = sum_tx(dev, QUEUE(packets));
+	stats->obytes = sum_tx(dev, QUEUE(bytes));
+	stats->oerrors = sum_tx(dev, QUEUE(too_long)) + sum_tx(dev, QUEUE(empty));
+}
+
+#if RTE_VERSION >= RTE_VERSION_NUM(25, 11, 0, 0)
+int
+mif_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats, mif_queue_stats *queues)
+{
+	if (queues != NULL)
+		get_queues(dev->data, queues);
+	mif_stats_of_port(dev, stats);
+	return 0;
+}
+#else
+int
+mif_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
+{
+	get_queues(dev->data, stats);
+	mif_stats_of_port(dev, stats);
+	return 0;
+}
+#endif
+
 int
 mif_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *xstats, unsigned int size)
 {
-	const struct rte_eth_dev_data *data = dev->data;
 	const struct mif_port *port = mif_port_of(dev);
 	unsigned int n = 0;
 
 	if (xstats == NULL || size < XSTATS)
 		return XSTATS;
 	for (unsigned int i = 0; i < RTE_DIM(rx_xstats); i++)
-		xstats[n++].value = sum(data->rx_queues, data->nb_rx_queues, rx_xstats[i].offset);
+		xstats[n++].value = sum_rx(dev, rx_xstats[i].offset);
 	for (unsigned int i = 0; i < RTE_DIM(tx_xstats); i++)
-		xstats[n++].value = sum(data->tx_queues, data->nb_tx_queues, tx_xstats[i].offset);
+		xstats[n++].value = sum_tx(dev, tx_xstats[i].offset);
 	for (unsigned int i = 0; i < RTE_DIM(port_xstats); i++)
 		xstats[n++].value = since_reset(&port->counters, &port->cleared,
 				port_xstats[i].offset);
@@ -191,8 +223,21 @@ mif_stats_reset(struct rte_eth_dev *dev)
 {
 	struct mif_port *port = mif_port_of(dev);
 
+	mif_ctrl_lock();
 	reset_queues(dev->data->rx_queues, dev->data->nb_rx_queues);
 	reset_queues(dev->data->tx_queues, dev->data->nb_tx_queues);
 	remember(&port->cleared, &port->counters, sizeof(port->counters));
+	memset(&port->retired_rx, 0, sizeof(port->retired_rx));
+	memset(&port->retired_tx, 0, sizeof(port->retired_tx));
+	mif_ctrl_unlock();
 	return 0;
+}
+
+void
+mif_stats_retire(struct mif_counters *retired_counters, const struct mif_queue *queue)
+{
+	uint64_t *to = (uint64_t *)retired_counters;
+
+	for (size_t i = 0; i < sizeof(*retired_counters) / sizeof(*to); i++)
+		to[i] += of_queue(queue, i * sizeof(*to));
 }

@@ -18,6 +18,9 @@
 /* Packets that are looked at together. */
 #define CHUNK 32
 
+/* Beside a count of packets: the burst ends with them. */
+#define LAST_PUT (UINT32_C(1) << 31)
+
 /* The peer's index stands where it cannot: use nothing of it, and have the connection ended. */
 static __rte_noinline void
 bad_index(struct mif_queue *queue, struct mif_ring_end *end)
@@ -238,17 +241,23 @@ pick_slots(struct mif_queue *queue, struct mif_ring_end *end, uint64_t length, u
 static bool
 never_fits(const struct mif_ring_end *end, uint64_t length, uint32_t free, const enum mif_role role)
 {
-	if (length > MIF_PACKET_MAX)
-		return true;
 	return role == MIF_CLIENT ? length > end->capacity : free == end->size;
 }
+
+/* What became of a packet. */
+enum put_result {
+	PUT_DONE, /* sent or dropped; the next one, please */
+	PUT_LAST, /* dropped after a look at every slot: no more in this burst */
+	PUT_WAIT, /* has to wait */
+};
 
 /*
  * Put one packet of any kind: all of it or nothing.
  *
- * Returns true when the packet is done with, sent or dropped; false when it has to wait.
+ * A burst skips bad slots once, and looks at every slot once: a client that goes on posting such
+ * buffers must not keep us here.
  */
-static bool
+static enum put_result
 put_any(struct mif_queue *queue, struct mif_ring_end *end, const struct rte_mbuf *mbuf,
 		const enum mif_role role)
 {
@@ -257,27 +266,31 @@ put_any(struct mif_queue *queue, struct mif_ring_end *end, const struct rte_mbuf
 
 	if (length == 0) {
 		queue->counters.empty++;
-		return true;
+		return PUT_DONE;
 	}
-	do {
-		if (role == MIF_CLIENT) {
-			free = client_slots(queue, end);
-			slots = own_slots(end, length, free);
-		} else {
-			free = server_slots(queue, end, end->size);
-			slots = pick_slots(queue, end, length, free);
-		}
-	} while (slots == 0);
-	if (length > MIF_PACKET_MAX || slots > free) {
-		if (!never_fits(end, length, free, role))
-			return false;
+	if (length > MIF_PACKET_MAX) {
 		queue->counters.too_long++;
-		return true;
+		return PUT_DONE;
+	}
+	if (role == MIF_CLIENT) {
+		free = client_slots(queue, end);
+		slots = own_slots(end, length, free);
+	} else {
+		free = server_slots(queue, end, end->size);
+		slots = pick_slots(queue, end, length, free);
+	}
+	if (slots == 0)
+		return PUT_WAIT;
+	if (slots > free) {
+		if (!never_fits(end, length, free, role))
+			return PUT_WAIT;
+		queue->counters.too_long++;
+		return PUT_LAST;
 	}
 	fill_slots(end, mbuf, length, role);
 	queue->counters.packets++;
 	queue->counters.bytes += length;
-	return true;
+	return PUT_DONE;
 }
 
 /* Put up to count packets of any kind; returns how many are done with, sent or dropped. */
@@ -285,11 +298,14 @@ static __rte_noinline uint32_t
 put_mixed(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
 		uint32_t count, const enum mif_role role)
 {
+	enum put_result result = PUT_DONE;
 	uint32_t done = 0;
 
-	while (done < count && put_any(queue, end, mbufs[done], role))
-		done++;
-	return done;
+	while (done < count && result == PUT_DONE) {
+		result = put_any(queue, end, mbufs[done], role);
+		done += result != PUT_WAIT;
+	}
+	return result == PUT_LAST ? done | LAST_PUT : done;
 }
 
 static __rte_always_inline uint16_t
@@ -310,8 +326,8 @@ transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mb
 			continue;
 		}
 		mixed = put_mixed(queue, end, &mbufs[done], RTE_MAX(part, 1u), role);
-		done += mixed;
-		if (mixed < part || mixed == 0)
+		done += mixed & ~LAST_PUT;
+		if (mixed < RTE_MAX(part, 1u) || (mixed & LAST_PUT) != 0)
 			break;
 	}
 	queue->counters.ring_full += done < count;

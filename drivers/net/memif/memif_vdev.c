@@ -25,13 +25,13 @@ create_port(struct rte_vdev_device *vdev, const struct mif_devargs *args)
 	}
 	port = mif_port_of(dev);
 	dev->dev_ops = &mif_ethdev_ops;
-	dev->data->mac_addrs = &port->args.mac;
 	dev->data->promiscuous = 1;
 	dev->data->all_multicast = 1;
 	dev->data->dev_flags |= RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
-	ret = mif_port_open(port, dev, args);
+	ret = mif_ethdev_set_mac(dev, &args->mac);
+	if (ret == 0)
+		ret = mif_port_open(port, dev, args);
 	if (ret != 0) {
-		dev->data->mac_addrs = NULL;
 		rte_eth_dev_release_port(dev);
 		return ret;
 	}

@@ -29,6 +29,7 @@ close_for(struct mif_conn *conn, const char *reason, bool by_peer, struct mif_ac
 {
 	snprintf(conn->reason, sizeof(conn->reason), "%s", reason);
 	conn->by_peer = by_peer;
+	memset(conn->secret, 0, sizeof(conn->secret));
 	conn->state = MIF_STATE_CLOSED;
 	add(actions, MIF_ACT_CLOSE);
 }
@@ -52,6 +53,12 @@ mif_conn_hangup(struct mif_conn *conn, const char *reason, struct mif_actions *a
 	close_for(conn, reason, false, actions);
 }
 
+static uint16_t
+smaller(uint32_t a, uint32_t b)
+{
+	return (uint16_t)(a < b ? a : b);
+}
+
 static void
 reset(struct mif_conn *conn, enum mif_role role, enum mif_state state)
 {
@@ -73,14 +80,13 @@ mif_conn_start_server(struct mif_conn *conn, const char *name, const struct mif_
 {
 	reset(conn, MIF_SERVER, MIF_STATE_WAIT_INIT);
 	conn->limits = *limits;
+	/* What the arrays of the geometry hold. */
+	conn->limits.regions = smaller(limits->regions, MIF_REGIONS_MAX);
+	conn->limits.rings[MIF_C2S] = smaller(limits->rings[MIF_C2S], MIF_RINGS_MAX);
+	conn->limits.rings[MIF_S2C] = smaller(limits->rings[MIF_S2C], MIF_RINGS_MAX);
+	conn->limits.log2_ring_size = (uint8_t)smaller(limits->log2_ring_size, MIF_LOG2_RING_MAX);
 	actions->count = 0;
-	send(actions, mif_msg_hello(name, limits));
-}
-
-static uint16_t
-smaller(uint32_t a, uint32_t b)
-{
-	return (uint16_t)(a < b ? a : b);
+	send(actions, mif_msg_hello(name, &conn->limits));
 }
 
 static void
@@ -122,6 +128,10 @@ mif_conn_built(struct mif_conn *conn, struct mif_actions *actions)
 	actions->count = 0;
 	if (conn->state != MIF_STATE_BUILD)
 		return;
+	if (conn->geometry.regions == 0) {
+		mif_conn_fail(conn, "no memory to offer", actions);
+		return;
+	}
 	conn->state = MIF_STATE_WAIT_INIT_ACK;
 	send(actions, mif_msg_init(cfg->id, cfg->mode, cfg->secret, cfg->name));
 }

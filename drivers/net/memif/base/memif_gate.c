@@ -33,11 +33,10 @@ mif_gate_init(struct mif_gate *gate)
 	gate->fence = !atomic_load(&registered);
 }
 
-void
+int
 mif_gate_barrier(void)
 {
 	/* The fence pairs with the one that a burst pays for where membarrier is missing. */
 	atomic_thread_fence(memory_order_seq_cst);
-	if (atomic_load(&registered))
-		membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+	return atomic_load(&registered) ? membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) : 0;
 }

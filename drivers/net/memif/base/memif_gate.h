@@ -55,8 +55,12 @@ mif_gate_close(struct mif_gate *gate)
 	return atomic_exchange_explicit(&gate->behind, NULL, memory_order_relaxed);
 }
 
-/** After closing one gate or several, before mif_gate_idle(). A system call. */
-void mif_gate_barrier(void);
+/**
+ * After closing one gate or several, before mif_gate_idle(). A system call.
+ *
+ * @return 0, or a negative errno: then nothing may be reclaimed before another one has succeeded
+ */
+int mif_gate_barrier(void);
 
 /**
  * Closed, and after the barrier: is no burst inside? Once true it stays true for what was behind.

@@ -20,6 +20,7 @@ struct entry {
 
 static struct entry entries[MIF_GUARDS_MAX];
 static unsigned int used;
+static atomic_uint reached; /* entries from here on have never been used */
 static struct sigaction previous;
 static bool installed;
 
@@ -29,9 +30,10 @@ static __thread volatile sig_atomic_t passing_on;
 static const struct entry *
 find(uintptr_t addr)
 {
+	unsigned int end = atomic_load_explicit(&reached, memory_order_acquire);
 	uintptr_t start;
 
-	for (unsigned int i = 0; i < MIF_GUARDS_MAX; i++) {
+	for (unsigned int i = 0; i < end; i++) {
 		start = atomic_load_explicit(&entries[i].start, memory_order_acquire);
 		if (start != 0 && addr >= start && addr - start < entries[i].guard.size)
 			return &entries[i];
@@ -61,25 +63,36 @@ replace_page(uintptr_t addr)
 	return true;
 }
 
-/* Not ours: what would have happened without us. */
+/* The default: a fault is repeated when we return, a signal that was sent is sent again. */
 static void
-pass_on(int signal, siginfo_t *info, void *context)
+end_process(int signal, bool sent)
 {
 	struct sigaction fallback = { .sa_handler = SIG_DFL };
 
-	if (passing_on || (previous.sa_flags & SA_SIGINFO) == 0) {
-		if (!passing_on && previous.sa_handler != SIG_DFL &&
-				previous.sa_handler != SIG_IGN) {
+	sigaction(signal, &fallback, NULL);
+	if (sent)
+		raise(signal);
+}
+
+/* Not ours: what would have happened without us. Faults cannot be ignored, sent signals can. */
+static void
+pass_on(int signal, siginfo_t *info, void *context)
+{
+	bool sent = info->si_code <= 0;
+
+	if (passing_on || previous.sa_handler == SIG_DFL) {
+		end_process(signal, sent);
+	} else if (previous.sa_handler == SIG_IGN) {
+		if (!sent)
+			end_process(signal, sent);
+	} else {
+		passing_on = 1;
+		if ((previous.sa_flags & SA_SIGINFO) != 0)
+			previous.sa_sigaction(signal, info, context);
+		else
 			previous.sa_handler(signal);
-			return;
-		}
-		/* The access is repeated, and ends the process as it should. */
-		sigaction(signal, &fallback, NULL);
-		return;
+		passing_on = 0;
 	}
-	passing_on = 1;
-	previous.sa_sigaction(signal, info, context);
-	passing_on = 0;
 }
 
 static void
@@ -87,7 +100,7 @@ on_sigbus(int signal, siginfo_t *info, void *context)
 {
 	int saved_errno = errno;
 
-	if (!replace_page((uintptr_t)info->si_addr))
+	if (info->si_code <= 0 || !replace_page((uintptr_t)info->si_addr))
 		pass_on(signal, info, context);
 	errno = saved_errno;
 }
@@ -146,6 +159,8 @@ mif_guard_add(const struct mif_guard *guard)
 	entries[i].guard = *guard;
 	/* Release: pairs with the acquire in find(). */
 	atomic_store_explicit(&entries[i].start, (uintptr_t)guard->addr, memory_order_release);
+	if (i >= atomic_load_explicit(&reached, memory_order_relaxed))
+		atomic_store_explicit(&reached, i + 1, memory_order_release);
 	used++;
 	return 0;
 }

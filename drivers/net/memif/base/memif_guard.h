@@ -15,7 +15,7 @@
 
 #include <stdint.h>
 
-#define MIF_GUARDS_MAX 4096 /**< guarded mappings of a process */
+#define MIF_GUARDS_MAX 16384 /**< guarded mappings of a process */
 
 /** A mapping to guard. */
 struct mif_guard {

@@ -31,7 +31,9 @@ valid(const struct mif_layout_cfg *cfg)
 	bool page_ok = cfg->page_size >= MIF_LINE_SIZE && cfg->page_size <= REGION_LIMIT &&
 			(cfg->page_size & (cfg->page_size - 1)) == 0;
 
-	return cfg->rings[MIF_C2S] <= MIF_RINGS_MAX && cfg->rings[MIF_S2C] <= MIF_RINGS_MAX &&
+	return cfg->rings[MIF_C2S] + cfg->rings[MIF_S2C] != 0 &&
+			cfg->rings[MIF_C2S] <= MIF_RINGS_MAX &&
+			cfg->rings[MIF_S2C] <= MIF_RINGS_MAX &&
 			cfg->log2_ring_size >= MIF_LOG2_RING_MIN &&
 			cfg->log2_ring_size <= MIF_LOG2_RING_MAX && cfg->buffer_size >= 1 &&
 			cfg->buffer_size <= UINT16_MAX && page_ok;

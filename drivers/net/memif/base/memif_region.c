@@ -117,7 +117,7 @@ examine(struct mif_region *region, uint64_t size, bool sealed_only, const char *
 		*why = "region can be pulled away (peer-memory=sealed)";
 		return -EPERM;
 	}
-	region->size = size;
+	region->size = size < MIF_REGION_REACH ? size : MIF_REGION_REACH;
 	/* No reservation: a peer could else make us take huge pages that it never pays for. */
 	ret = map(region, MAP_NORESERVE);
 	if (ret != 0) {

@@ -21,6 +21,12 @@ struct mif_region {
 	bool sealed;	    /**< nobody can take its pages away */
 };
 
+/**
+ * Bytes of a peer's region that are mapped: a descriptor's 32-bit offset and length reach no further.
+ * A sparse file of terabytes must not use up the address space.
+ */
+#define MIF_REGION_REACH (UINT64_C(8) << 30)
+
 /** A region that is not there. */
 #define MIF_REGION_NONE ((struct mif_region){ .fd = -1 })
 

@@ -6,6 +6,7 @@
 #include <libgen.h>
 #include <limits.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -15,7 +16,7 @@
 #include "memif_sock.h"
 
 #define BACKLOG 128
-#define LOCK_TRIES 50 /* of 2 ms */
+#define LOCK_TRIES 20 /* of 1 ms */
 
 static_assert(sizeof(((struct sockaddr_un *)NULL)->sun_path) == MIF_SOCK_NAME_MAX + 1,
 		"a path and its terminator fill sun_path");
@@ -75,7 +76,7 @@ mif_sock_connect(const struct mif_sockaddr *addr)
 static int
 lock_folder(const struct mif_sockaddr *addr)
 {
-	const struct timespec pause = { .tv_nsec = 2000000 };
+	const struct timespec pause = { .tv_nsec = 1000000 };
 	char path[sizeof(addr->un.sun_path)];
 	int fd;
 
@@ -118,14 +119,32 @@ bind_to(int fd, const struct mif_sockaddr *addr)
 }
 
 static int
-bind_replacing_stale(int fd, const struct mif_sockaddr *addr)
+bind_replacing_stale(int fd, const struct mif_sockaddr *addr, int lock)
 {
 	int ret = bind_to(fd, addr);
 
 	if (ret != -EADDRINUSE || addr->abstract)
 		return ret;
+	/* Without its turn, it cannot tell a stale file from one that is about to be live. */
+	if (lock == -EBUSY)
+		return lock;
 	ret = remove_stale(addr);
 	return ret == 0 ? bind_to(fd, addr) : ret;
+}
+
+/* Through a descriptor of the file: its name could lead elsewhere a moment later. */
+static int
+set_access(int file, const struct mif_sock_access *access)
+{
+	char path[32];
+
+	if ((access->uid != (uid_t)-1 || access->gid != (gid_t)-1) &&
+			fchownat(file, "", access->uid, access->gid, AT_EMPTY_PATH) != 0)
+		return -errno;
+	if (access->mode == (mode_t)-1)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+	return chmod(path, access->mode) == 0 ? 0 : -errno;
 }
 
 /* Between bind() and listen() nobody can connect, so this is the time to set the owner. */
@@ -134,26 +153,31 @@ open_file_to(struct mif_sock_listener *listener, const struct mif_sockaddr *addr
 		const struct mif_sock_access *access)
 {
 	struct stat status;
+	int file, ret;
 
 	if (addr->abstract)
 		return 0;
-	if (lstat(addr->un.sun_path, &status) != 0)
+	file = open(addr->un.sun_path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (file < 0)
 		return -errno;
-	listener->dev = status.st_dev;
-	listener->ino = status.st_ino;
-	if ((access->uid != (uid_t)-1 || access->gid != (gid_t)-1) &&
-			lchown(addr->un.sun_path, access->uid, access->gid) != 0)
-		return -errno;
-	if (access->mode != (mode_t)-1 && chmod(addr->un.sun_path, access->mode) != 0)
-		return -errno;
-	return 0;
+	if (fstat(file, &status) != 0) {
+		ret = -errno;
+	} else if (!S_ISSOCK(status.st_mode)) {
+		ret = -EEXIST;
+	} else {
+		listener->dev = status.st_dev;
+		listener->ino = status.st_ino;
+		ret = set_access(file, access);
+	}
+	close(file);
+	return ret;
 }
 
 static int
 bind_and_listen(struct mif_sock_listener *listener, const struct mif_sockaddr *addr,
-		const struct mif_sock_access *access)
+		const struct mif_sock_access *access, int lock)
 {
-	int ret = bind_replacing_stale(listener->fd, addr);
+	int ret = bind_replacing_stale(listener->fd, addr, lock);
 
 	if (ret != 0) {
 		close(listener->fd);
@@ -176,10 +200,8 @@ mif_sock_listen(struct mif_sock_listener *listener, const struct mif_sockaddr *a
 	int ret;
 
 	*listener = (struct mif_sock_listener){ .fd = -1 };
-	if (lock == -EBUSY)
-		return lock;
 	listener->fd = new_socket();
-	ret = listener->fd < 0 ? listener->fd : bind_and_listen(listener, addr, access);
+	ret = listener->fd < 0 ? listener->fd : bind_and_listen(listener, addr, access, lock);
 	if (lock >= 0)
 		close(lock);
 	return ret;
