@@ -7,14 +7,16 @@ to memif. What one kernel sends, the other one gets through the ring.
 import hashlib
 import json
 import os
+import re
 import subprocess
+import time
 from pathlib import Path
-from typing import Callable, Iterator, List, Tuple
+from typing import Callable, Dict, Iterator, List, Tuple
 
 import pytest
 
 from memif import Memif
-from process import Process, unique
+from process import PATIENCE, Process, unique
 from test_pairs import drivers
 from testpmd import Testpmd, memif_port
 
@@ -99,15 +101,36 @@ def network(namespaces: List[str], processes: List[Process],
     return start
 
 
-def assert_nothing_lost_in_memif(testpmds: List[Testpmd]) -> None:
-    """Both ends counted the same, and no errors."""
+def assert_nothing_lost_in_memif(testpmds: List[Testpmd]) -> int:
+    """Both ends counted the same, and no errors. Returns what testpmd dropped: full rings."""
+    dropped = 0
     for testpmd in testpmds:
-        testpmd.stop()
+        total = re.findall(r"TX-dropped: (\d+)", testpmd.stop())
+        dropped += int(total[-1])
     stats = [testpmd.stats(memif_port(testpmd)) for testpmd in testpmds]
     for one, other in (stats, stats[::-1]):
         # The last packets may still be in the ring: a stopped testpmd does not take them.
         assert 0 <= one["TX-packets"] - other["RX-packets"] <= 1024
         assert other["RX-errors"] == other["RX-missed"] == one["TX-errors"] == 0
+    return dropped
+
+
+def snmp(net: Network, number: int, protocol: str) -> Dict[str, int]:
+    """The kernel's counters of a protocol in one of the namespaces."""
+    names, values = [line.split()[1:] for line in
+                     net.inside(number, "cat", "/proc/net/snmp").splitlines()
+                     if line.startswith(f"{protocol}:")]
+    return dict(zip(names, map(int, values)))
+
+
+def dropped_by_kernels(net: Network) -> int:
+    """What a busy machine costs: full socket buffers and interface queues."""
+    dropped = 0
+    for number in (0, 1):
+        dropped += snmp(net, number, "Udp")["RcvbufErrors"]
+        link, = json.loads(net.inside(number, "ip", "-s", "-j", "link", "show", "tap0"))
+        dropped += link["stats64"]["tx"]["dropped"] + link["stats64"]["rx"]["dropped"]
+    return dropped
 
 
 @drivers
@@ -119,7 +142,13 @@ def test_ping(network: Callable[..., Tuple[Network, List[Testpmd]]], server_driv
         for size in ("56", "1472", "6000"):
             text = net.inside(number, "ping", "-q", "-c", "50", "-i", "0.005", "-s", size,
                               ADDRESSES[1 - number])
-            assert "50 packets transmitted, 50 received, 0% packet loss" in text
+            assert "50 packets transmitted" in text
+        # ping itself waits for late answers only briefly, which on a busy machine is too short.
+        deadline = time.monotonic() + PATIENCE
+        while snmp(net, number, "Icmp")["InEchoReps"] < 150 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        counted = snmp(net, number, "Icmp")
+        assert counted["OutEchos"] == counted["InEchoReps"] == 150
     assert_nothing_lost_in_memif(testpmds)
 
 
@@ -142,6 +171,7 @@ def test_iperf3_tcp(network: Callable[..., Tuple[Network, List[Testpmd]]], direc
 @pytest.mark.parametrize("direction", [[], ["--reverse"]], ids=["forward", "reverse"])
 def test_iperf3_udp(network: Callable[..., Tuple[Network, List[Testpmd]]], direction: List[str],
                     server_driver: str, client_driver: str) -> None:
+    """No packet is lost but what somebody else counts as dropped: nothing at all, as a rule."""
     net, testpmds = network(server_driver, client_driver)
     net.start(0, "iperf3", "--server", "--one-off", "--forceflush").wait_for("Server listening")
     result = json.loads(net.inside(
@@ -149,8 +179,8 @@ def test_iperf3_udp(network: Callable[..., Tuple[Network, List[Testpmd]]], direc
         "--json", *direction))
     total = result["end"]["sum"]
     assert total["packets"] > 2000
-    assert total["lost_packets"] == 0
-    assert_nothing_lost_in_memif(testpmds)
+    dropped = dropped_by_kernels(net) + assert_nothing_lost_in_memif(testpmds)
+    assert total["lost_packets"] <= dropped
 
 
 @drivers

@@ -17,7 +17,7 @@
 #define IDLE_SLEEP_US 20
 
 /* Polls without a packet before held mbufs are freed: only then is it the pool that is empty. */
-#define IDLE_RELEASE 512
+#define IDLE_RELEASE 128
 
 /* Polls between two looks at clock, link and stdin. */
 #define CHECK_EVERY 64
