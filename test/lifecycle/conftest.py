@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Fixtures of the lifecycle tests. Helpers are those of the functional tests and of the peer."""
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Callable, Iterator, List
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+for folder in (HERE, HERE.parent / "functional", HERE.parent / "peer"):
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+pytest.register_assert_rewrite("programs")
+
+from memif import Socket, build_dir, plugin  # noqa: E402
+from process import Process, unique  # noqa: E402
+from programs import LIFECYCLE, LOAD, Lifecycle, Load  # noqa: E402
+from testpmd import Testpmd  # noqa: E402
+
+
+@pytest.fixture(scope="session", autouse=True)
+def lifecycle_built() -> None:
+    """Nothing is skipped for want of a build."""
+    for path in (plugin(), build_dir() / LIFECYCLE, build_dir() / LOAD):
+        assert path.exists(), (
+            f"{path} is missing: run devtools/test.sh, or set MIF_PLUGIN / MIF_BUILD")
+
+
+@pytest.fixture
+def processes() -> Iterator[List[Process]]:
+    """Processes of the test; all are gone after it."""
+    started: List[Process] = []
+    yield started
+    for process in reversed(started):
+        process.close()
+
+
+@pytest.fixture
+def start_lifecycle(processes: List[Process]) -> Callable[..., Lifecycle]:
+    """Starts a mif-lifecycle and waits until it takes commands."""
+    def start(*args: Any, **kwargs: Any) -> Lifecycle:
+        process = Lifecycle(*args, **kwargs)
+        processes.append(process)
+        return process.wait_ready()
+    return start
+
+
+@pytest.fixture
+def start_load(processes: List[Process]) -> Callable[..., Load]:
+    """Starts a mif-load; the arguments are those of Load."""
+    def start(*args: Any, **kwargs: Any) -> Load:
+        process = Load(*args, **kwargs)
+        processes.append(process)
+        return process
+    return start
+
+
+@pytest.fixture
+def start_testpmd(processes: List[Process]) -> Callable[..., Testpmd]:
+    """Starts a testpmd and waits for its prompt."""
+    def start(*args: Any, **kwargs: Any) -> Testpmd:
+        process = Testpmd(*args, **kwargs)
+        processes.append(process)
+        return process.wait_ready()
+    return start
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """A folder with a short path (a socket path has at most 107 bytes)."""
+    folder = Path(tempfile.mkdtemp(prefix="mifl"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def file_socket(scratch: Path) -> Socket:
+    return Socket(str(scratch / "memif.sock"), abstract=False)
+
+
+@pytest.fixture
+def abstract_socket() -> Socket:
+    return Socket("@" + unique("mifl"), abstract=True)
