@@ -114,6 +114,8 @@ other_builds() {
 	ASAN_OPTIONS=detect_leaks=1:halt_on_error=1 \
 		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 		unit_tests "sanitizer unit" "$ASAN_BUILD" clang "${SANITIZE_OPTIONS[@]}" || true
+	stage "thread sanitizer" 300 --reader meson --source "$ROOT/build-tsan/meson-logs" -- \
+		"$ROOT/test/tsan/run.sh" "$test_jobs" || true
 }
 
 tests_of_build() {
@@ -136,6 +138,7 @@ run_everything() {
 	if ((quick)); then
 		leave_out "clang build" "left out by --quick"
 		leave_out "sanitizer unit" "left out by --quick"
+		leave_out "thread sanitizer" "left out by --quick"
 	else
 		other_builds
 	fi

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The gate between bursts and the control thread (drivers/net/memif/base/memif_gate.h), and what
+memif_link.c does with it.
+
+Memory is that of a machine with store buffers. A store goes into the buffer of its thread and gets
+to memory some time later, in order; a load sees the thread's own buffer, else memory. That is all
+that x86 does, and all that is left of weaker machines once acquire and release are obeyed: the one
+pair of accesses that they do not keep in order is a store and a later load. The control thread's
+exchange is relaxed, so here it is buffered too, although x86 would not.
+
+Each transition names the function that it stands for. A queue has one gate for its bursts, and may
+have a second one, its side gate, for whoever else looks at its rings. Every gate has one thread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Iterator, NamedTuple, Optional, Tuple
+
+NO_LINK = 0
+OUT, ENTERED = -1, -2    # of a burst; else the link that it is inside, or NO_LINK
+FREE, LIVE = -1, -2      # of a link; else the set of queues that it waits for, as bits
+BUFFER_MAX = 2           # a burst's store waits while the buffer is full
+
+
+@dataclass(frozen=True)
+class Config:
+    """How large the model is, and what is taken away from it to see it fail."""
+
+    gates: Tuple[int, ...] = (0, 1)  # the queue of each gate
+    links: int = 2
+    fence: bool = False        # no membarrier(2) in this kernel: bursts have a fence each
+    barrier: bool = True       # mif_gate_barrier() is called
+    membarrier: bool = True    # ... and there it is more than a fence of our own
+    barrier_last: bool = True  # ... after the gates were closed, not before
+    idle: bool = True          # what stood behind a gate is reclaimed only if that is idle
+    idle_of_side: bool = True  # ... and the side gate too
+    hold: bool = True          # a link that waits for a queue has a share in it
+
+    @property
+    def queues(self) -> int:
+        return max(self.gates) + 1
+
+
+class Burst(NamedTuple):
+    """A thread that does bursts at one gate."""
+
+    where: int = OUT
+    stores: Tuple[int, ...] = ()  # to busy, not in memory yet
+
+
+class Control(NamedTuple):
+    """Whoever has the control lock."""
+
+    doing: str = "nothing"
+    link: int = NO_LINK
+    at: int = 0                   # gate, or queue
+    todo: int = 0                 # threads that the barrier has not been at, as bits
+    stores: Tuple[Tuple[int, int], ...] = ()  # (gate, link), not in memory yet
+
+
+class State(NamedTuple):
+    """Memory, threads, and what has been allocated."""
+
+    behind: Tuple[int, ...]  # in memory, of each gate
+    busy: Tuple[int, ...]    # in memory, of each gate
+    bursts: Tuple[Burst, ...]
+    control: Control
+    links: Tuple[int, ...]   # from 1 on
+    attached: int            # the port's link
+    owned: int               # queues that the port has, as bits
+    broken: str = ""
+
+
+def put(items: tuple, index: int, item: object) -> tuple:
+    return items[:index] + (item,) + items[index + 1:]
+
+
+class Model:
+    """The transitions."""
+
+    def __init__(self, config: Config):
+        self.config = config
+        self.all_threads = (1 << len(config.gates)) - 1
+
+    def first(self) -> State:
+        gates = len(self.config.gates)
+        return State((NO_LINK,) * gates, (0,) * gates, (Burst(),) * gates, Control(),
+                     (FREE,) * self.config.links, NO_LINK, (1 << self.config.queues) - 1)
+
+    def wrong(self, state: State) -> Optional[str]:
+        if state.broken:
+            return state.broken
+        for gate, burst in enumerate(state.bursts):
+            if burst.where > NO_LINK and state.links[burst.where - 1] == FREE:
+                return f"burst {gate} is inside link {burst.where}, which has been reclaimed"
+        return None
+
+    def steps(self, state: State) -> Iterator[Tuple[str, State]]:
+        for gate in range(len(self.config.gates)):
+            yield from self.burst_steps(state, gate)
+        yield from self.control_steps(state)
+
+    def held(self, state: State, queue: int) -> bool:
+        """Does the queue's memory exist? (mif_queue_hold, mif_queue_drop)"""
+        bit = 1 << queue
+        return bool(state.owned & bit) or self.config.hold and any(
+            link > 0 and link & bit for link in state.links)
+
+    # --- bursts: rx_burst() and tx_burst(), and mif_rx_intr_enable() at a side gate ---
+
+    def burst_steps(self, state: State, gate: int) -> Iterator[Tuple[str, State]]:
+        burst = state.bursts[gate]
+
+        def burst_is(where: int, stores: Tuple[int, ...], **more: object) -> State:
+            return state._replace(bursts=put(state.bursts, gate, Burst(where, stores)), **more)
+
+        if burst.stores:  # the store buffer drains by itself
+            yield (f"drain {gate}: busy = {burst.stores[0]}",
+                   burst_is(burst.where, burst.stores[1:],
+                            busy=put(state.busy, gate, burst.stores[0])))
+        room = len(burst.stores) < BUFFER_MAX
+        if burst.where == OUT:
+            # mif_gate_enter(): the store. An application polls no queue that it has released.
+            if room and state.owned & 1 << self.config.gates[gate]:
+                yield f"enter {gate}", burst_is(ENTERED, burst.stores + (1,))
+        elif burst.where == ENTERED:
+            # mif_gate_enter(): the load. With a fence in front, the buffer has to be empty.
+            if not self.config.fence or not burst.stores:
+                yield f"look behind {gate}", burst_is(state.behind[gate], burst.stores)
+        elif room:
+            # mif_gate_leave(), after the last access to the link: release.
+            yield f"leave {gate}", burst_is(OUT, burst.stores + (0,))
+
+    # --- the control thread ---
+
+    def control_steps(self, state: State) -> Iterator[Tuple[str, State]]:
+        control = state.control
+        if control.stores:  # the store buffer drains by itself
+            gate, link = control.stores[0]
+            yield (f"drain control: behind {gate} = {link}",
+                   state._replace(behind=put(state.behind, gate, link),
+                                  control=control._replace(stores=control.stores[1:])))
+        yield from getattr(self, f"do_{control.doing}")(state, control)
+
+    def go(self, state: State, doing: str, at: int = 0, todo: int = 0, **more: object) -> State:
+        return state._replace(control=state.control._replace(doing=doing, at=at, todo=todo), **more)
+
+    def do_nothing(self, state: State, control: Control) -> Iterator[Tuple[str, State]]:
+        if state.attached == NO_LINK and state.owned:
+            for link, status in enumerate(state.links, 1):
+                if status == FREE:
+                    # mif_link_attach(): a new connection, even if old ones are not reclaimed yet
+                    after = self.go(state, "open", attached=link,
+                                    links=put(state.links, link - 1, LIVE))
+                    yield f"attach {link}", self.name_link(after, link)
+                    break
+        if state.attached != NO_LINK:  # mif_link_detach()
+            doing = "close" if self.config.barrier_last else "barrier"
+            after = self.go(state, doing, todo=self.all_threads, attached=NO_LINK,
+                            links=put(state.links, state.attached - 1, 0))
+            yield f"detach {state.attached}", self.name_link(after, state.attached)
+        # mif_link_reap(): looks at what is detached, again and again
+        for link, status in enumerate(state.links, 1):
+            for queue in range(self.config.queues):
+                if status > 0 and status & 1 << queue:
+                    yield from self.check(state, link, queue)
+        for queue in range(self.config.queues):
+            yield from self.release(state, queue)
+
+    def name_link(self, state: State, link: int) -> State:
+        return state._replace(control=state.control._replace(link=link))
+
+    def release(self, state: State, queue: int) -> Iterator[Tuple[str, State]]:
+        """rx_queue_release(): of a stopped port, whose bursts have ended, says the application."""
+        quiet = all(burst == Burst() and not state.busy[gate]
+                    for gate, burst in enumerate(state.bursts)
+                    if self.config.gates[gate] == queue)
+        if state.attached == NO_LINK and state.owned & 1 << queue and quiet:
+            yield f"release queue {queue}", state._replace(owned=state.owned & ~(1 << queue))
+
+    def do_open(self, state: State, control: Control) -> Iterator[Tuple[str, State]]:
+        """mif_gate_open() of all queues, one after the other."""
+        gate = control.at
+        if gate == len(self.config.gates):
+            yield "attached", self.go(state, "nothing")
+            return
+        after = self.go(state, "open", gate + 1)
+        if state.owned & 1 << self.config.gates[gate]:
+            after = self.store(after, gate, control.link)
+        yield f"open {gate}", after
+
+    def store(self, state: State, gate: int, link: int) -> State:
+        stores = state.control.stores + ((gate, link),)
+        return state._replace(control=state.control._replace(stores=stores))
+
+    def do_close(self, state: State, control: Control) -> Iterator[Tuple[str, State]]:
+        """mif_queue_shut() of all queues; wait_for() takes a share in each."""
+        gate, link = control.at, control.link
+        if gate == len(self.config.gates):
+            doing = "barrier" if self.config.barrier_last else "shut"
+            yield "closed", self.go(state, doing, todo=self.all_threads)
+            return
+        queue, after = self.config.gates[gate], self.go(state, "close", gate + 1)
+        if state.owned & 1 << queue:
+            waits = state.links[link - 1] | 1 << queue
+            after = self.store(after, gate, NO_LINK)
+            after = after._replace(links=put(after.links, link - 1, waits))
+        yield f"close {gate}", after
+
+    def do_barrier(self, state: State, control: Control) -> Iterator[Tuple[str, State]]:
+        """mif_gate_barrier(): a fence of our own, then one on every thread, in any order."""
+        after_it = "shut" if self.config.barrier_last else "close"
+        if not self.config.barrier:
+            yield "no barrier", self.go(state, after_it)
+            return
+        if control.stores:  # waits until the buffer is empty
+            return
+        if not control.todo or self.config.fence or not self.config.membarrier:
+            yield "barrier done", self.go(state, after_it)
+            return
+        for gate, burst in enumerate(state.bursts):
+            if control.todo & 1 << gate and not burst.stores:
+                # Its buffer is empty at this moment: so it has been drained if it was not.
+                yield (f"barrier was at {gate}",
+                       self.go(state, "barrier", todo=control.todo & ~(1 << gate)))
+
+    def do_shut(self, state: State, control: Control) -> Iterator[Tuple[str, State]]:
+        """From here on bursts_ended() looks, at once and later from mif_link_reap()."""
+        status = state.links[control.link - 1]
+        if status == 0 or not self.config.idle:
+            yield "reclaim", self.go(state, "nothing",
+                                     links=put(state.links, control.link - 1, FREE))
+        else:
+            yield "wait", self.go(state, "nothing")
+
+    def gates_of(self, queue: int) -> Tuple[int, ...]:
+        gates = tuple(g for g, of in enumerate(self.config.gates) if of == queue)
+        return gates if self.config.idle_of_side else gates[:1]
+
+    def check(self, state: State, link: int, queue: int) -> Iterator[Tuple[str, State]]:
+        """mif_queue_idle(): one load after the other; the first is taken here."""
+        after = self.name_link(self.go(state, "check", queue), link)
+        if not self.held(state, queue):
+            after = after._replace(broken=f"link {link} looks at queue {queue}, which was freed")
+        yield f"is queue {queue} of link {link} idle", after
+
+    def do_check(self, state: State, control: Control) -> Iterator[Tuple[str, State]]:
+        """todo: gates of the queue that were seen idle so far."""
+        link, queue = control.link, control.at
+        for gate in self.gates_of(queue):
+            if control.todo & 1 << gate:
+                continue
+            if state.busy[gate]:
+                yield "busy", self.go(state, "nothing")
+            else:
+                yield "idle", self.go(state, "check", queue, control.todo | 1 << gate)
+            return
+        # bursts_ended(): one queue less; mif_link_free() after the last one
+        waits = state.links[link - 1] & ~(1 << queue)
+        yield (f"link {link} has done with queue {queue}",
+               self.go(state, "nothing",
+                       links=put(state.links, link - 1, waits if waits else FREE)))
