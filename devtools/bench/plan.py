@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What is measured, in which order: always in turns, so that a slow minute hits all pairs alike."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Callable
+
+from . import lean, testpmd
+from .child import BenchError
+from .ends import CLIENT, PAIRS, SERVER, Pair, Tools
+from .testpmd import C2S
+
+TESTPMD, LEAN, LIMIT, LATENCY, IDLE, CONNECT, SCALE = GROUPS = (
+    "testpmd", "lean", "limit", "latency", "idle", "connect", "scale")
+CHECK = "check"  # the records of the sequence checks in group lean
+
+DISTURBED = 0.97  # of its CPU, a polling program has at least that when nothing disturbs it
+CHECK_SECONDS = 0.5
+SCALE_SIZE = 64
+
+
+@dataclass
+class Plan:
+    """The choices of one run of bench.py."""
+
+    groups: list[str]
+    pairs: list[str]
+    ways: list[str]
+    sizes: list[int]
+    rounds: int
+    seconds: float
+    queues: list[int] = field(default_factory=lambda: [1, 2, 4, 8, 16])
+    ports: list[int] = field(default_factory=lambda: [1, 2, 4, 8, 16, 32])
+
+    def chosen(self, *names: str) -> list[Pair]:
+        return [PAIRS[name] for name in names if name in self.pairs]
+
+    def steps(self) -> int:
+        """Number of measurements, for the progress."""
+        all_pairs, two = len(self.pairs), len(self.chosen("ours", "stock"))
+        each = {
+            TESTPMD: all_pairs * len(self.ways) * len(self.sizes) * self.rounds,
+            LEAN: all_pairs * len(self.ways) * (len(self.sizes) * self.rounds),
+            LIMIT: 1,
+            LATENCY: (len(self.chosen("ours", "stock", "vhost")) +
+                      len(self.chosen("ours"))) * self.rounds,
+            IDLE: two * 2 * self.rounds,
+            CONNECT: two * self.rounds,
+            SCALE: two * (len(self.queues) + len(self.ports)) * self.rounds,
+        }
+        return sum(each[group] for group in self.groups)
+
+
+class Run:
+    """Collects records, one dict a measurement, and what went wrong."""
+
+    def __init__(self, tools: Tools, plan: Plan) -> None:
+        self.tools = tools
+        self.plan = plan
+        self.records: list[dict] = []
+        self.errors: list[str] = []
+        self.notes: list[str] = []
+        self._begin = time.monotonic()
+        self._done = 0
+        self._steps = plan.steps()
+
+    def progress(self, text: str) -> None:
+        spent = int(time.monotonic() - self._begin)
+        print(f"[{self._done:4}/{self._steps} {spent // 60:3}:{spent % 60:02}] {text}", flush=True)
+
+    def add(self, text: str, **record: object) -> None:
+        self._done += 1
+        shares = record.get("shares", [1])
+        disturbed = min(shares) < DISTURBED
+        self.records.append({**record, "disturbed": disturbed})
+        self.progress(text + (f"   (disturbed: the programs had {shares} of their CPUs)"
+                              if disturbed else ""))
+
+    def attempt(self, what: str, measure: Callable[[], None]) -> None:
+        """One failure does not end the run; it is in the report."""
+        try:
+            measure()
+        except BenchError as error:
+            self.errors.append(f"{what}: {error}")
+            self.progress(f"FAILED {self.errors[-1]}")
+
+    def run(self) -> None:
+        functions = {TESTPMD: run_testpmd, LEAN: run_lean, LIMIT: run_limit,
+                     LATENCY: run_latency, IDLE: run_idle, CONNECT: run_connect,
+                     SCALE: run_scale}
+        for group in self.plan.groups:
+            functions[group](self)
+
+
+def run_testpmd(run: Run) -> None:
+    plan = run.plan
+
+    def one(pair: Pair, way: str, turn: int) -> None:
+        for size, rate in testpmd.measure(run.tools, pair, way, plan.sizes, plan.seconds):
+            run.add(f"testpmd, round {turn}: {pair.name}, {way}, {size} bytes: "
+                    f"{rate.mpps:.2f} Mpps", group=TESTPMD, pair=pair.name, way=way, size=size,
+                    round=turn, mpps=rate.mpps, shares=rate.shares)
+
+    for turn in range(1, plan.rounds + 1):
+        for way in plan.ways:
+            for pair in plan.chosen(*plan.pairs):
+                run.attempt(f"testpmd, {pair.name}, {way}", lambda: one(pair, way, turn))
+
+
+def check_numbers(run: Run, pair: Pair, way: str) -> None:
+    """A faster path that drops, reorders or duplicates is no path: so that is looked at first."""
+    outcome = lean.throughput(run.tools, pair, way, "imix", CHECK_SECONDS, check=True)
+    result = outcome.result
+    packets = sum(port["rx"] for port in outcome.report["per_port"])
+    wrong = {name: result[name] for name in ("lost", "repeated", "broken")}
+    run.records.append({"group": CHECK, "pair": pair.name, "way": way, "packets": packets, **wrong})
+    run.progress(f"sequence numbers: {pair.name}, {way}: {packets} packets, {wrong}")
+
+
+def run_lean(run: Run) -> None:
+    plan = run.plan
+
+    def one(pair: Pair, way: str, size: int, turn: int) -> None:
+        outcome = lean.throughput(run.tools, pair, way, str(size), plan.seconds)
+        mpps = outcome.result["rx_mpps"]
+        run.add(f"lean, round {turn}: {pair.name}, {way}, {size} bytes: {mpps:.2f} Mpps",
+                group=LEAN, pair=pair.name, way=way, size=size, round=turn, mpps=mpps,
+                shares=outcome.shares)
+
+    for way in plan.ways:
+        for pair in plan.chosen(*plan.pairs):
+            if way != testpmd.IO:
+                run.attempt(f"sequence numbers, {pair.name}, {way}",
+                            lambda: check_numbers(run, pair, way))
+    for turn in range(1, plan.rounds + 1):
+        for way in plan.ways:
+            for size in plan.sizes:
+                for pair in plan.chosen(*plan.pairs):
+                    run.attempt(f"lean, {pair.name}, {way}, {size} bytes",
+                                lambda: one(pair, way, size, turn))
+
+
+def run_limit(run: Run) -> None:
+    def one() -> None:
+        run.progress("limit: the bare ring, all layouts and sizes")
+        report = lean.limit(run.tools, run.plan.sizes, max(3, run.plan.rounds), 0.3)
+        for row in report["result"]:
+            run.records.append({"group": LIMIT, **row})
+        best = max(row["mpps"] for row in report["result"]
+                   if row["direction"] == "one" and row["layout"] != lean.NO_PAYLOAD)
+        run.add(f"limit: up to {best:.1f} Mpps one way", group="done", of=LIMIT)
+
+    run.attempt("limit", one)
+
+
+def run_latency(run: Run) -> None:
+    plan = run.plan
+
+    def one(pair: Pair, interrupt: bool, turn: int) -> None:
+        outcome = lean.latency(run.tools, pair, interrupt, plan.seconds)
+        result = outcome.result
+        mode = "interrupt" if interrupt else "polling"
+        # A program that sleeps does not have its CPU all the time.
+        shares = {} if interrupt else {"shares": outcome.shares}
+        run.add(f"latency, round {turn}: {pair.name}, {mode}: median {result['p50']:.2f} us, "
+                f"p99 {result['p99']:.2f} us", group=LATENCY, pair=pair.name, mode=mode,
+                round=turn, **{name: result[name] for name in
+                               ("min", "p50", "p99", "p99.9", "lost", "overslept")}, **shares)
+
+    if plan.chosen("stock"):
+        run.notes.append("latency with interrupts: stock net_memif gives no receive interrupts")
+    for turn in range(1, plan.rounds + 1):
+        for pair in plan.chosen("ours", "stock", "vhost"):
+            run.attempt(f"latency, {pair.name}", lambda: one(pair, False, turn))
+        for pair in plan.chosen("ours"):
+            run.attempt(f"latency with interrupts, {pair.name}", lambda: one(pair, True, turn))
+
+
+def run_idle(run: Run) -> None:
+    plan = run.plan
+    ports = max(plan.ports)
+
+    def one(pair: Pair, role: str, turn: int) -> None:
+        outcome = lean.idle(run.tools, pair, role, ports, 0.2)
+        rows = outcome.report["result"]
+        for row in rows:
+            run.records.append({"group": IDLE, "pair": pair.name, "role": role, "round": turn,
+                                "ports": row["ports"], "cycles": row["cycles_per_poll"]})
+        run.add(f"idle, round {turn}: {pair.name}, {role}: {rows[0]['cycles_per_poll']:.1f} cycles "
+                f"per poll with 1 port, {rows[-1]['cycles_per_poll']:.1f} with {ports}",
+                group="memory", pair=pair.name, role=role,
+                bytes_per_port=outcome.shared_bytes / ports)
+
+    for turn in range(1, plan.rounds + 1):
+        for role in SERVER, CLIENT:
+            for pair in plan.chosen("ours", "stock"):
+                run.attempt(f"idle, {pair.name}, {role}", lambda: one(pair, role, turn))
+
+
+def run_connect(run: Run) -> None:
+    def one(pair: Pair, turn: int) -> None:
+        result = lean.connect(run.tools, pair, run.plan.seconds).result
+        run.add(f"connect, round {turn}: {pair.name}: median {result['p50']:.0f} us, "
+                f"{result['per_second']:.0f} connections per second", group=CONNECT,
+                pair=pair.name, round=turn, p50=result["p50"], p99=result["p99"],
+                per_second=result["per_second"])
+
+    for turn in range(1, run.plan.rounds + 1):
+        for pair in run.plan.chosen("ours", "stock"):
+            run.attempt(f"connect, {pair.name}", lambda: one(pair, turn))
+
+
+def run_scale(run: Run) -> None:
+    plan = run.plan
+    points = [("queues", n) for n in plan.queues] + [("ports", n) for n in plan.ports]
+
+    def one(pair: Pair, of: str, count: int, turn: int) -> None:
+        outcome = lean.throughput(run.tools, pair, C2S, str(SCALE_SIZE), plan.seconds,
+                                  **{of: count})
+        mpps = outcome.result["rx_mpps"]
+        run.add(f"scale, round {turn}: {pair.name}, {count} {of}: {mpps:.2f} Mpps", group=SCALE,
+                pair=pair.name, of=of, count=count, round=turn, mpps=mpps, shares=outcome.shares)
+
+    for turn in range(1, plan.rounds + 1):
+        for of, count in points:
+            for pair in plan.chosen("ours", "stock"):
+                run.attempt(f"scale, {pair.name}, {count} {of}",
+                            lambda: one(pair, of, count, turn))
