@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from .ends import PAIRS
+from .lean import NO_PAYLOAD
 from .plan import CHECK, CONNECT, IDLE, LATENCY, LEAN, LIMIT, SCALE, TESTPMD
 from .stats import Spread, ratio
 from .svg import Series, bars, lines
@@ -134,7 +135,7 @@ class Document:
             if rows:
                 self.lines += table([f"Mpps, {title}"] + [f"{size} B" for size in sizes], rows)
                 series = [Series(name, [limits.get((direction, size, name)) for size in sizes])
-                          for name in layouts]
+                          for name in layouts if name != NO_PAYLOAD]
                 self.plot(f"{LIMIT}-{direction}.svg",
                           bars(f"bare ring, {title}", [f"{size} B" for size in sizes], series,
                                "Mpps"), f"bare ring, {title}: Mpps by packet size and layout")
@@ -177,7 +178,7 @@ class Document:
         self.lines += ["## Idle ports", "",
                        "Cycles (of the TSC) of one poll that finds nothing, by the number of ports "
                        "polled in turn; and shared memory mapped for each port.", "",
-                       *table(["pair", "end"] + [f"{count:g} ports" for count in ports] +
+                       *table(["pair", "end"] + [count_text(count, "ports") for count in ports] +
                               ["memory"], rows)]
         series = [Series(f"{pair} {role}", [found.get((pair, role, count)) for count in ports])
                   for pair, role in ends]
@@ -207,7 +208,7 @@ class Document:
                 continue
             rows = [[pair] + [text_of(found.get((pair, of, count))) for count in counts]
                     for pair in pairs]
-            self.lines += table(["Mpps"] + [f"{count} {of}" for count in counts], rows)
+            self.lines += table(["Mpps"] + [count_text(count, of) for count in counts], rows)
             series = [Series(pair, [found.get((pair, of, count)) for count in counts])
                       for pair in pairs]
             self.plot(f"{SCALE}-{of}.svg", lines(f"64 B by number of {of}", list(map(str, counts)),
@@ -227,3 +228,8 @@ def text_of(value: Spread | None, digits: int = 1) -> str:
 
 def factor_text(factor: float | None) -> str:
     return "" if factor is None else f"{factor:.2f}"
+
+
+def count_text(count: float, of: str) -> str:
+    """1 port, 2 ports."""
+    return f"{count:g} {of.removesuffix('s') if count == 1 else of}"
