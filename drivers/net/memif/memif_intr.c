@@ -149,7 +149,7 @@ mif_rx_intr_disable(struct rte_eth_dev *dev, uint16_t queue_id)
 	__atomic_store_n(&wait->enabled, 0, __ATOMIC_RELAXED);
 	for (end = mif_queue_enter_side(queue); end != NULL; end = end->next)
 		mif_ring_mask(end->ring);
-	queue->counters.interrupts++;
+	mif_count(&queue->counters.interrupts, 1);
 	mif_queue_leave_side(queue);
 	return 0;
 }

@@ -395,13 +395,14 @@ count_lost(const struct mif_link *link, struct mif_port_counters *counters)
 			end = &link->ends[dir][i];
 			peer = mif_ring_peek(end->peer_index);
 			if (dir != (int)tx) {
-				counters->rx_lost += packets_in(end, end->cursor,
-						mif_ring_span(end->cursor, peer));
+				mif_count(&counters->rx_lost,
+						packets_in(end, end->cursor,
+								mif_ring_span(end->cursor, peer)));
 				continue;
 			}
 			first = link->role == MIF_CLIENT ? peer : (uint16_t)(peer - end->size);
-			counters->tx_lost += packets_in(end, first,
-					mif_ring_span(first, end->cursor));
+			mif_count(&counters->tx_lost,
+					packets_in(end, first, mif_ring_span(first, end->cursor)));
 		}
 	}
 }

@@ -134,7 +134,7 @@ mif_port_connected(struct mif_port *port, struct mif_session *session)
 	port->link = session->link;
 	session->link = NULL;
 	port->trouble[0] = '\0';
-	port->counters.connects++;
+	mif_count(&port->counters.connects, 1);
 	port->up_since = mif_ctrl_now();
 	name_peer(port, &session->conn);
 	mif_link_attach(port->link, port->args.role, port->dev);
@@ -149,7 +149,7 @@ take_down(struct mif_port *port, const struct mif_conn *conn)
 	mif_link_detach(port->link, port->dev, &port->counters);
 	port->link = NULL;
 	set_link(port, false);
-	port->counters.disconnects++;
+	mif_count(&port->counters.disconnects, 1);
 	/* Who stops the port himself need not be told. */
 	port->link_event = mif_port_ready(port);
 	snprintf(port->reason, sizeof(port->reason), "%s%s", conn->by_peer ? "the peer says: " : "",

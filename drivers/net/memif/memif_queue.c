@@ -125,7 +125,7 @@ mif_queue_fault(struct mif_shared *common, enum mif_fault fault)
 void
 mif_queue_bad_desc(struct mif_queue *queue, struct mif_shared *common)
 {
-	queue->counters.bad_desc++;
+	mif_count(&queue->counters.bad_desc, 1);
 	if (__atomic_add_fetch(&common->bad_descs, 1, __ATOMIC_RELAXED) > MIF_BAD_DESCS_MAX)
 		mif_queue_fault(common, MIF_FAULT_DESCRIPTOR);
 }

@@ -76,6 +76,13 @@ struct mif_ring_end {
 	int event_fd;	     /**< wakes the peer; the connection's */
 } __rte_cache_aligned;
 
+/** Slots of the cursor's are done with. Others than the lcore look at it too, for numbers only. */
+static inline void
+mif_ring_end_advance(struct mif_ring_end *end, uint32_t slots)
+{
+	__atomic_store_n(&end->cursor, (uint16_t)(end->cursor + slots), __ATOMIC_RELAXED);
+}
+
 /** The empty descriptor of one of our own buffers, that is of a client's. */
 static inline struct mif_desc
 mif_own_buffer(const struct mif_ring_end *end, uint32_t slot)
@@ -85,6 +92,13 @@ mif_own_buffer(const struct mif_ring_end *end, uint32_t slot)
 		.length = end->buffer_size,
 		.offset = end->buffers_offset + slot * end->stride,
 	};
+}
+
+/** Add to a counter that has one writer at a time, while anybody may read it. */
+static inline void
+mif_count(uint64_t *counter, uint64_t more)
+{
+	__atomic_store_n(counter, *counter + more, __ATOMIC_RELAXED);
 }
 
 /** Counters of one queue, written by its lcore alone. */

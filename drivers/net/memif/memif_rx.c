@@ -60,7 +60,7 @@ release(struct mif_ring_end *end, uint32_t count, const enum mif_role role)
 		slot = (end->cursor + i) & end->mask;
 		mif_desc_write(&end->desc[slot], mif_own_buffer(end, slot));
 	}
-	end->cursor = (uint16_t)(end->cursor + count);
+	mif_ring_end_advance(end, count);
 }
 
 /*
@@ -103,8 +103,8 @@ take_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **
 		bytes += pieces[i].length;
 	}
 	release(end, count, role);
-	queue->counters.packets += count;
-	queue->counters.bytes += bytes;
+	mif_count(&queue->counters.packets, count);
+	mif_count(&queue->counters.bytes, bytes);
 	return true;
 }
 
@@ -229,19 +229,19 @@ take_any(struct mif_queue *queue, struct mif_ring_end *end, uint32_t ready,
 	}
 	ret = copy_packet(queue, end, slots, role, packet);
 	if (ret == -ENOBUFS) {
-		queue->counters.no_mbuf++;
+		mif_count(&queue->counters.no_mbuf, 1);
 		return 0;
 	}
 	if (role == MIF_SERVER)
 		clear_next(end, slots);
 	release(end, slots, role);
 	if (ret == -EMSGSIZE)
-		queue->counters.too_long++;
+		mif_count(&queue->counters.too_long, 1);
 	else if (ret != 0)
 		mif_queue_bad_desc(queue, end->common);
 	else
-		queue->counters.bytes += (*packet)->pkt_len;
-	queue->counters.packets += ret == 0;
+		mif_count(&queue->counters.bytes, (*packet)->pkt_len);
+	mif_count(&queue->counters.packets, ret == 0);
 	return slots;
 }
 
@@ -275,7 +275,7 @@ slots_ready(struct mif_queue *queue, const struct mif_ring_end *end)
 
 	if (likely(ready <= end->size))
 		return ready;
-	queue->counters.bad_index++;
+	mif_count(&queue->counters.bad_index, 1);
 	mif_queue_fault(end->common, MIF_FAULT_INDEX);
 	return 0;
 }

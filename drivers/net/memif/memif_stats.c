@@ -54,7 +54,7 @@ since_reset(const void *counters, const void *cleared, size_t offset)
 	const uint64_t *now = RTE_PTR_ADD(counters, offset);
 	const uint64_t *then = RTE_PTR_ADD(cleared, offset);
 
-	return __atomic_load_n(now, __ATOMIC_RELAXED) - *then;
+	return __atomic_load_n(now, __ATOMIC_RELAXED) - __atomic_load_n(then, __ATOMIC_RELAXED);
 }
 
 static uint64_t
@@ -203,7 +203,8 @@ remember(void *cleared, const void *counters, size_t size)
 	uint64_t *to = cleared;
 
 	for (size_t i = 0; i < size / sizeof(*to); i++)
-		to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+		__atomic_store_n(&to[i], __atomic_load_n(&from[i], __ATOMIC_RELAXED),
+				__ATOMIC_RELAXED);
 }
 
 static void
@@ -218,6 +219,15 @@ reset_queues(void *const *queues, uint16_t count)
 	}
 }
 
+static void
+forget(struct mif_counters *counters)
+{
+	uint64_t *to = (uint64_t *)counters;
+
+	for (size_t i = 0; i < sizeof(*counters) / sizeof(*to); i++)
+		__atomic_store_n(&to[i], 0, __ATOMIC_RELAXED);
+}
+
 int
 mif_stats_reset(struct rte_eth_dev *dev)
 {
@@ -227,8 +237,8 @@ mif_stats_reset(struct rte_eth_dev *dev)
 	reset_queues(dev->data->rx_queues, dev->data->nb_rx_queues);
 	reset_queues(dev->data->tx_queues, dev->data->nb_tx_queues);
 	remember(&port->cleared, &port->counters, sizeof(port->counters));
-	memset(&port->retired_rx, 0, sizeof(port->retired_rx));
-	memset(&port->retired_tx, 0, sizeof(port->retired_tx));
+	forget(&port->retired_rx);
+	forget(&port->retired_tx);
 	mif_ctrl_unlock();
 	return 0;
 }
@@ -239,5 +249,5 @@ mif_stats_retire(struct mif_counters *retired_counters, const struct mif_queue *
 	uint64_t *to = (uint64_t *)retired_counters;
 
 	for (size_t i = 0; i < sizeof(*retired_counters) / sizeof(*to); i++)
-		to[i] += of_queue(queue, i * sizeof(*to));
+		mif_count(&to[i], of_queue(queue, i * sizeof(*to)));
 }

@@ -25,7 +25,7 @@
 static __rte_noinline void
 bad_index(struct mif_queue *queue, struct mif_ring_end *end)
 {
-	queue->counters.bad_index++;
+	mif_count(&queue->counters.bad_index, 1);
 	mif_queue_fault(end->common, MIF_FAULT_INDEX);
 }
 
@@ -136,11 +136,11 @@ put_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **m
 			end->placed[slot] = descs[i].offset;
 		bytes += mbuf->data_len;
 	}
-	end->cursor = (uint16_t)(end->cursor + count);
+	mif_ring_end_advance(end, count);
 	if (role == MIF_CLIENT)
 		end->spares -= count;
-	queue->counters.packets += count;
-	queue->counters.bytes += bytes;
+	mif_count(&queue->counters.packets, count);
+	mif_count(&queue->counters.bytes, bytes);
 	return true;
 }
 
@@ -180,7 +180,7 @@ fill_slots(struct mif_ring_end *end, const struct rte_mbuf *mbuf, uint64_t left,
 		desc.length = used;
 		desc.flags = left != 0 ? MIF_DESC_NEXT : 0;
 		mif_desc_write(&end->desc[slot], desc);
-		end->cursor++;
+		mif_ring_end_advance(end, 1);
 	}
 }
 
@@ -205,8 +205,9 @@ skip_slots(struct mif_queue *queue, struct mif_ring_end *end, uint32_t count)
 	uint32_t slot;
 
 	for (uint32_t i = 0; i < count; i++) {
-		slot = end->cursor++ & end->mask;
+		slot = end->cursor & end->mask;
 		mif_desc_write(&end->desc[slot], (struct mif_desc){ 0 });
+		mif_ring_end_advance(end, 1);
 	}
 	mif_queue_bad_desc(queue, end->common);
 }
@@ -265,11 +266,11 @@ put_any(struct mif_queue *queue, struct mif_ring_end *end, const struct rte_mbuf
 	uint32_t free, slots;
 
 	if (length == 0) {
-		queue->counters.empty++;
+		mif_count(&queue->counters.empty, 1);
 		return PUT_DONE;
 	}
 	if (length > MIF_PACKET_MAX) {
-		queue->counters.too_long++;
+		mif_count(&queue->counters.too_long, 1);
 		return PUT_DONE;
 	}
 	if (role == MIF_CLIENT) {
@@ -284,12 +285,12 @@ put_any(struct mif_queue *queue, struct mif_ring_end *end, const struct rte_mbuf
 	if (slots > free) {
 		if (!never_fits(end, length, free, role))
 			return PUT_WAIT;
-		queue->counters.too_long++;
+		mif_count(&queue->counters.too_long, 1);
 		return PUT_LAST;
 	}
 	fill_slots(end, mbuf, length, role);
-	queue->counters.packets++;
-	queue->counters.bytes += length;
+	mif_count(&queue->counters.packets, 1);
+	mif_count(&queue->counters.bytes, length);
 	return PUT_DONE;
 }
 
@@ -330,12 +331,12 @@ transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mb
 		if (mixed < RTE_MAX(part, 1u) || (mixed & LAST_PUT) != 0)
 			break;
 	}
-	queue->counters.ring_full += done < count;
+	mif_count(&queue->counters.ring_full, done < count);
 	if (end->cursor != before) {
 		mif_ring_publish(end->own_index, end->cursor);
 		if (unlikely(mif_ring_wants_event(end->ring)) &&
 				mif_notify(end->common->notifier, end->event_fd) == 0)
-			queue->counters.events++;
+			mif_count(&queue->counters.events, 1);
 	}
 	return (uint16_t)done;
 }
