@@ -13,7 +13,7 @@ SANITIZE_OPTIONS=(--werror -Dbuildtype=debugoptimized -Db_sanitize=address,undef
 	-Db_lundef=false)
 LOGS=$BUILD/logs
 RESULTS=$LOGS/results.jsonl
-LIMIT=1500 # seconds for everything
+LIMIT=2700 # seconds for everything, on a loaded machine; a quiet one takes half of it
 
 usage() {
 	cat <<-END
@@ -98,14 +98,18 @@ unit_tests() {
 }
 
 functional_tests() {
-	local xml=$LOGS/functional.junit.xml
+	local xml=$LOGS/functional.junit.xml status=0
 
 	MIF_PLUGIN=$(plugin_path "$BUILD") || MIF_PLUGIN=none
 	export MIF_PLUGIN MIF_BUILD=$BUILD
 	rm -f "$xml"
 	stage functional "$LIMIT" --reader pytest --source "$xml" -- \
 		"$PYTHON" -m pytest "$ROOT/test" --rootdir "$ROOT/test" -p no:cacheprovider \
-		--continue-on-collection-errors -rs --junitxml="$xml" "${pytest_options[@]}"
+		--continue-on-collection-errors --reruns 1 -rsR --junitxml="$xml" \
+		"${pytest_options[@]}" || status=$?
+	# Times are measured on machines that others use too: a test has two tries, and nobody hides it.
+	grep '^RERUN' "$LOGS/functional.log" | sed 's/^RERUN/    second try:/' || true
+	return "$status"
 }
 
 other_builds() {
