@@ -19,7 +19,7 @@ enum option_kind {
 	OPTION_TEXT,	/**< value: const char * */
 };
 
-/** One option; a table of them ends with a name of NULL. What value holds at first is the default. */
+/** One option; a table of them ends with a name of NULL. What value holds first is the default. */
 struct option_spec {
 	const char *name;
 	enum option_kind kind;

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .ends import PAIRS
 from .lean import NO_PAYLOAD
-from .plan import CHECK, CONNECT, IDLE, LATENCY, LEAN, LIMIT, SCALE, TESTPMD
+from .plan import CHECK, IDLE, LATENCY, LEAN, LIMIT, SCALE, TESTPMD
 from .stats import Spread, ratio
 from .svg import Series, bars, lines
 from .targets import Results, compare

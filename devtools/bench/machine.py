@@ -45,7 +45,8 @@ def revision(root: Path) -> str:
 
 def vectors() -> str:
     flags = first_match(r"^flags\s*:\s*(.*)$", "/proc/cpuinfo", "").split()
-    return ", ".join(name for name in ("avx2", "avx512f") if name in flags) or "neither AVX2 nor 512"
+    found = [name for name in ("avx2", "avx512f") if name in flags]
+    return ", ".join(found) or "neither AVX2 nor AVX-512"
 
 
 def describe(root: Path, dpdk: str) -> dict[str, str]:

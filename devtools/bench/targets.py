@@ -98,7 +98,8 @@ def never_slower(results: Results) -> list[Target]:
 
 def near_the_limit(results: Results) -> list[Target]:
     return [at_least(f"lean, 64 B, {WAYS[way]}: ours against the bare ring", 0.7,
-                     ratio(results.rate[LEAN].get(("ours", way, 64)), results.limit(way, 64)), "of it")
+                     ratio(results.rate[LEAN].get(("ours", way, 64)), results.limit(way, 64)),
+                     "of it")
             for way in WAYS]
 
 

@@ -14,7 +14,7 @@ from scapy.packet import Packet, Raw
 
 from memif import Memif
 from test_pairs import drivers
-from test_testpmd import settled
+from test_testpmd import quit_pair, settled
 from testpmd import Testpmd, memif_port
 
 JUMBO = 9000
@@ -109,7 +109,7 @@ def test_capture_comes_out_identical(
     settled(running["writer"], "RX-packets", len(packets), memif_port(running["writer"]))
     for testpmd in running.values():
         testpmd.stop()
-        testpmd.quit()
+    quit_pair(*running.values())
     arrived = read_pcap(after)
     assert [len(packet) for packet in arrived] == [len(packet) for packet in packets]
     assert arrived == packets
@@ -143,5 +143,5 @@ def test_capture_through_small_buffers(
     settled(running["writer"], "RX-packets", len(packets), memif_port(running["writer"]))
     for testpmd in running.values():
         testpmd.stop()
-        testpmd.quit()
+    quit_pair(*running.values())
     assert read_pcap(after) == packets

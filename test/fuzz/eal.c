@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+#include <dlfcn.h>
 #include <sched.h>
 #include <unistd.h>
 #include <rte_eal.h>
 #include <rte_log.h>
+#include <rte_malloc.h>
 #include <rte_mbuf.h>
 #include <rte_memory.h>
 #include <sanitizer/asan_interface.h>
@@ -78,7 +80,6 @@ fuzz_eal_init(void)
 /* Called by the driver in place of DPDK's functions; see meson.build. */
 void *__wrap_rte_malloc_socket(const char *type, size_t size, unsigned int align, int socket);
 void *__wrap_rte_zmalloc_socket(const char *type, size_t size, unsigned int align, int socket);
-void __wrap_rte_free(void *memory);
 
 void *
 __wrap_rte_malloc_socket(const char *type, size_t size, unsigned int align, int socket)
@@ -102,10 +103,18 @@ __wrap_rte_zmalloc_socket(const char *type, size_t size, unsigned int align, int
 	return memory;
 }
 
+/* Also called by DPDK's libraries, which free a port's private data. */
 void
-__wrap_rte_free(void *memory)
+rte_free(void *memory)
 {
-	free(memory);
+	static void (*dpdk_free)(void *memory);
+
+	if (dpdk_free == NULL)
+		dpdk_free = (void (*)(void *))dlsym(RTLD_NEXT, "rte_free");
+	if (rte_mem_virt2memseg_list(memory) != NULL)
+		dpdk_free(memory);
+	else
+		free(memory);
 }
 
 static void

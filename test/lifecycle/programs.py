@@ -20,6 +20,9 @@ LOAD = "test/lifecycle/mif-load"
 # Small, so that it starts in a fifth of a second.
 MEMORY = ["--no-huge", "-m", "192", "--no-shconf"]
 
+# What is freed is overwritten at once, so that who still uses it does not get away with it.
+POISON = {"GLIBC_TUNABLES": "glibc.malloc.perturb=165:glibc.malloc.tcache_count=0"}
+
 # Whose memory a process can have mapped: the driver's, mif-load's, the Python peer's.
 REGION = re.compile(r"/memfd:(memif|mif-load)")
 
@@ -99,6 +102,11 @@ def threads(pid: int, name: str) -> int:
     return count
 
 
+def state_of(pid: int) -> str:
+    """T when it is stopped; see proc(5)."""
+    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0]
+
+
 @dataclass(frozen=True)
 class Event:
     """A link event that the application's callback was told of."""
@@ -117,7 +125,7 @@ class Lifecycle(Process):
         super().__init__([
             str(build_dir() / LIFECYCLE), "--lcores", f"0@{cpus},1@{cpus}", "--no-pci",
             "--no-telemetry", "--file-prefix", self._prefix, *MEMORY, *driver_args(driver),
-            *extra])
+            *extra], env=POISON)
         self._at = 0
         self.us = 0
         """how long the last command took"""

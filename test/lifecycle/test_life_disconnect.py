@@ -12,7 +12,7 @@ from memif import Memif, Socket
 from memifpeer import Client, Config, Listener, Server, wire
 from memifpeer.session import Session
 from process import unique
-from programs import Lifecycle, wait_until
+from programs import Lifecycle, state_of, wait_until
 from steps import client_steps, new_client, server_steps
 
 StartLifecycle = Callable[..., Lifecycle]
@@ -150,6 +150,7 @@ def test_last_words_are_heard(start_lifecycle: StartLifecycle) -> None:
     time.sleep(TROUBLE_SECONDS)
     with met(memif, 3) as peer:
         program.signal(signal.SIGSTOP)
+        wait_until(lambda: state_of(program.pid) == "T", 5, "the client has stopped")
         peer.say(wire.Ack())
         peer.disconnect(b"the weather is bad")
         program.signal(signal.SIGCONT)

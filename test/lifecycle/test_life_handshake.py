@@ -17,7 +17,7 @@ from memif import Memif, Socket
 from memifpeer import Closed, Config, Listener, Server
 from memifpeer.session import ProtocolError, Session
 from process import unique
-from programs import Lifecycle, Load, check_resources, resources, wait_until
+from programs import Lifecycle, Load, check_resources, resources, state_of, wait_until
 from steps import Step, client_steps, new_client, server_steps
 
 STOP_SECONDS = float(os.environ.get("MIF_STOP_SECONDS", "4"))
@@ -144,11 +144,6 @@ def test_peer_stopped_at_each_step(start_lifecycle: StartLifecycle,
         victim.wait_traffic(number)
     victim.cmd(f"detach {probe}")
     victim.quit()
-
-
-def state_of(pid: int) -> str:
-    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-        return file.read().rsplit(")", 1)[1].split()[0]
 
 
 # -- silence and slowness -------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 """A second client for a connected id, and the first one's return; what was under way when a peer
 died."""
 
+import signal
 import threading
 import time
 from typing import Any, Callable, List
@@ -10,7 +11,7 @@ from memif import Memif, Socket
 from memifpeer import Client, Config
 from memifpeer.session import Disconnected
 from process import unique
-from programs import Lifecycle, Load, check_resources, resources, wait_until
+from programs import Lifecycle, Load, check_resources, resources, state_of, wait_until
 from steps import client_steps, new_client
 from traffic import Traffic
 
@@ -93,9 +94,26 @@ def test_second_client_in_the_handshake(start_lifecycle: StartLifecycle) -> None
     program.quit()
 
 
+def connect_beside(address: str) -> Client:
+    """A client that has got HELLO, and whose INIT is next."""
+    returning = new_client()
+    returning.connect(address)
+    returning.recv_hello()
+    return returning
+
+
+def finish(returning: Client) -> None:
+    """The rest of its handshake, from the answer to INIT on."""
+    try:
+        returning.expect_ack()
+    except Disconnected as error:
+        raise AssertionError("kept out by what it had left itself") from error
+    for _, step in client_steps(returning, "")[4:]:
+        step()
+
+
 def test_returning_client_is_let_in_at_once(start_lifecycle: StartLifecycle) -> None:
-    """Its first attempt after its death, always; even when the server learns of both at the same
-    moment."""
+    """Its first attempt after its death, always."""
     program = start_lifecycle()
     memif = server_port()
     program.up(memif.vdev())
@@ -103,23 +121,37 @@ def test_returning_client_is_let_in_at_once(start_lifecycle: StartLifecycle) -> 
     old.handshake(memif.socket.path)
     slowest = 0.0
     for _ in range(RETURNS):
-        returning = new_client()
-        returning.connect(memif.socket.path)
-        returning.recv_hello()
+        returning = connect_beside(memif.socket.path)
         begin = time.monotonic()
         old.hang_up()
         returning.send_init()
-        try:
-            returning.expect_ack()
-        except Disconnected as error:
-            raise AssertionError("kept out by what it had left itself") from error
+        finish(returning)
         slowest = max(slowest, time.monotonic() - begin)
-        for _, step in client_steps(returning, "")[4:]:
-            step()
         old.close()
         old = returning
     print(f"the slowest was let in after {slowest * 1000:.1f} ms")
     assert slowest < 0.25
+    old.close()
+    program.quit()
+
+
+def test_returning_client_overtakes_its_own_end(start_lifecycle: StartLifecycle) -> None:
+    """A busy server finds both at once, and reads the INIT of the new connection first."""
+    program = start_lifecycle()
+    memif = server_port()
+    program.up(memif.vdev())
+    old = new_client()
+    old.handshake(memif.socket.path)
+    for _ in range(20):
+        returning = connect_beside(memif.socket.path)
+        program.signal(signal.SIGSTOP)
+        wait_until(lambda: state_of(program.pid) == "T", 5, "the server has stopped")
+        returning.send_init()
+        old.hang_up()
+        program.signal(signal.SIGCONT)
+        finish(returning)
+        old.close()
+        old = returning
     old.close()
     program.quit()
 

@@ -19,7 +19,8 @@ from typing import Iterator, NamedTuple, Optional, Tuple
 
 NO_LINK = 0
 OUT, ENTERED = -1, -2    # of a burst; else the link that it is inside, or NO_LINK
-FREE, LIVE = -1, -2      # of a link; else the set of queues that it waits for, as bits
+FREE, LIVE = -1, -2      # of a link; else the set of queues that it waits for, as bits, and
+UNFENCED = 1 << 8        # ... this one as long as no barrier has succeeded
 BUFFER_MAX = 2           # a burst's store waits while the buffer is full
 
 
@@ -33,6 +34,8 @@ class Config:
     barrier: bool = True       # mif_gate_barrier() is called
     membarrier: bool = True    # ... and there it is more than a fence of our own
     barrier_last: bool = True  # ... after the gates were closed, not before
+    fails: bool = False        # ... and may fail
+    tried_again: bool = True   # ... and then is called again before anything is reclaimed
     idle: bool = True          # what stood behind a gate is reclaimed only if that is idle
     idle_of_side: bool = True  # ... and the side gate too
     hold: bool = True          # a link that waits for a queue has a share in it
@@ -158,13 +161,17 @@ class Model:
         if state.attached != NO_LINK:  # mif_link_detach()
             doing = "close" if self.config.barrier_last else "barrier"
             after = self.go(state, doing, todo=self.all_threads, attached=NO_LINK,
-                            links=put(state.links, state.attached - 1, 0))
+                            links=put(state.links, state.attached - 1, UNFENCED))
             yield f"detach {state.attached}", self.name_link(after, state.attached)
         # mif_link_reap(): looks at what is detached, again and again
         for link, status in enumerate(state.links, 1):
-            for queue in range(self.config.queues):
-                if status > 0 and status & 1 << queue:
-                    yield from self.check(state, link, queue)
+            if status > 0 and status & UNFENCED:
+                after = self.name_link(self.go(state, "barrier", todo=self.all_threads), link)
+                yield f"barrier for link {link} again", after
+            elif status > 0:
+                for queue in range(self.config.queues):
+                    if status & 1 << queue:
+                        yield from self.check(state, link, queue)
         for queue in range(self.config.queues):
             yield from self.release(state, queue)
 
@@ -210,14 +217,18 @@ class Model:
 
     def do_barrier(self, state: State, control: Control) -> Iterator[Tuple[str, State]]:
         """mif_gate_barrier(): a fence of our own, then one on every thread, in any order."""
-        after_it = "shut" if self.config.barrier_last else "close"
+        doing = "shut" if self.config.barrier_last else "close"
+        status = state.links[control.link - 1] & ~UNFENCED
+        after = self.go(state, doing, links=put(state.links, control.link - 1, status))
         if not self.config.barrier:
-            yield "no barrier", self.go(state, after_it)
+            yield "no barrier", after
             return
         if control.stores:  # waits until the buffer is empty
             return
+        if self.config.fails:
+            yield "barrier fails", self.go(state, "nothing") if self.config.tried_again else after
         if not control.todo or self.config.fence or not self.config.membarrier:
-            yield "barrier done", self.go(state, after_it)
+            yield "barrier done", after
             return
         for gate, burst in enumerate(state.bursts):
             if control.todo & 1 << gate and not burst.stores:

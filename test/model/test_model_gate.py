@@ -4,6 +4,8 @@
 Then the same with a part of the defence taken away: the checker has to find what that part is for.
 """
 
+import functools
+
 import pytest
 
 from checker import Space, Violation, explore
@@ -17,11 +19,13 @@ SOUND = {
     "two queues": Config(**TWO_QUEUES),
     "side gate": Config(**WITH_SIDE_GATE),
     "three links": Config(**THREE_LINKS),
+    "barrier that fails": Config(**TWO_QUEUES, fails=True),
     "fence per burst": Config(**TWO_QUEUES, fence=True),
     "side gate, fence per burst": Config(**WITH_SIDE_GATE, fence=True),
 }
 
 
+@functools.lru_cache(maxsize=1)
 def explored(config: Config) -> Space:
     model = Model(config)
     space = explore(model.first(), model.steps, model.wrong)
@@ -66,6 +70,8 @@ BURST = "has been reclaimed"
 BROKEN = {
     "without membarrier": (Config(**TWO_QUEUES, membarrier=False), BURST),
     "barrier before the gates are closed": (Config(**TWO_QUEUES, barrier_last=False), BURST),
+    "barrier that fails, and is not tried again":
+        (Config(**TWO_QUEUES, fails=True, tried_again=False), BURST),
     "without the idle check": (Config(**TWO_QUEUES, idle=False), BURST),
     "idle check of the burst's gate alone": (Config(**WITH_SIDE_GATE, idle_of_side=False), BURST),
     "fence in bursts, none in the control thread":

@@ -22,7 +22,7 @@
 
 #define PATIENCE_MS 10000
 
-/* The driver has no pipes; the sanitizer talks through them with the program that names functions. */
+/* The driver has no pipes; the sanitizer talks through them to the program that names functions. */
 static unsigned int
 count_files(void)
 {

@@ -132,16 +132,30 @@ obey(void)
 	return length > 0;
 }
 
+/* The sender's stamp; NULL for other packets. */
+static struct stamp *
+stamp_of(struct rte_mbuf *mbuf)
+{
+	struct stamp *stamp = rte_pktmbuf_mtod_offset(mbuf, struct stamp *, RTE_ETHER_HDR_LEN);
+
+	return mbuf->pkt_len == RTE_ETHER_HDR_LEN + sizeof(*stamp) && stamp->magic == STAMP_MAGIC ?
+			stamp :
+			NULL;
+}
+
 static void
 answer(uint16_t queue, struct rte_mbuf **mbufs, uint16_t count, uint64_t woken_ns)
 {
-	const struct stamp *stamp;
+	uint64_t now = now_ns();
+	struct stamp *stamp;
 	uint16_t sent;
 
-	if (woken_ns != 0) {
-		stamp = rte_pktmbuf_mtod_offset(mbufs[0], const struct stamp *, RTE_ETHER_HDR_LEN);
-		if (mbufs[0]->pkt_len >= RTE_ETHER_HDR_LEN + sizeof(*stamp) &&
-				stamp->magic == STAMP_MAGIC && stamp->sent_ns < woken_ns)
+	for (uint16_t i = 0; i < count; i++) {
+		stamp = stamp_of(mbufs[i]);
+		if (stamp == NULL)
+			continue;
+		stamp->received_ns = now;
+		if (i == 0 && stamp->sent_ns < woken_ns)
 			times_add(&me.wake_up_times, woken_ns - stamp->sent_ns);
 	}
 	me.received += count;

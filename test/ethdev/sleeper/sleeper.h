@@ -19,9 +19,10 @@
 /** What a packet carries behind its Ethernet header. */
 struct stamp {
 	uint32_t magic;
-	uint32_t run;	  /**< of the sender, so that a former one's packets are told apart */
-	uint64_t number;  /**< from 0 on */
-	uint64_t sent_ns; /**< of CLOCK_MONOTONIC, which both processes share */
+	uint32_t run;	      /**< of the sender, so that a former one's packets are told apart */
+	uint64_t number;      /**< from 0 on */
+	uint64_t sent_ns;     /**< of CLOCK_MONOTONIC, which both processes share */
+	uint64_t received_ns; /**< in an answer: when the sleeper had it */
 };
 
 /** Options of both ends. */
