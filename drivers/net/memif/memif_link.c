@@ -381,14 +381,29 @@ packets_in(const struct mif_ring_end *end, uint16_t index, uint32_t count)
 	return packets;
 }
 
-/* Slots that are filled reach from the client's buffers which the server has emptied, or which the
- * client has not posted again, up to the cursor of who fills. */
+/* Slots that a server has filled and whose buffers the client has not posted again: at most, as a
+ * client need not post all it has. */
+static uint32_t
+server_filled(const struct mif_ring_end *end)
+{
+	uint16_t head = mif_ring_peek(end->peer_index);
+	uint64_t posted = end->posted;
+	uint64_t sent, back;
+
+	if (mif_ring_span(end->cursor, head) <= end->size)
+		posted += mif_ring_span(end->limit, head);
+	sent = end->posted - mif_ring_span(end->cursor, end->limit);
+	back = posted > end->size ? posted - end->size : 0;
+	return sent > back ? (uint32_t)(sent - back) : 0;
+}
+
 static void
 count_lost(const struct mif_link *link, struct mif_port_counters *counters)
 {
 	enum mif_dir tx = link->role == MIF_CLIENT ? MIF_C2S : MIF_S2C;
 	const struct mif_ring_end *end;
-	uint16_t peer, first;
+	uint32_t filled;
+	uint16_t peer;
 
 	for (int dir = 0; dir < MIF_DIRS; dir++) {
 		for (uint16_t i = 0; i < link->end_count[dir]; i++) {
@@ -400,9 +415,10 @@ count_lost(const struct mif_link *link, struct mif_port_counters *counters)
 								mif_ring_span(end->cursor, peer)));
 				continue;
 			}
-			first = link->role == MIF_CLIENT ? peer : (uint16_t)(peer - end->size);
+			filled = link->role == MIF_CLIENT ? mif_ring_span(peer, end->cursor) :
+							    server_filled(end);
 			mif_count(&counters->tx_lost,
-					packets_in(end, first, mif_ring_span(first, end->cursor)));
+					packets_in(end, (uint16_t)(end->cursor - filled), filled));
 		}
 	}
 }

@@ -67,6 +67,7 @@ struct mif_ring_end {
 	uint64_t capacity;	 /**< client: bytes that all buffers hold */
 	struct mif_shared *common;
 	struct mif_desc *picked; /**< server transmit: copies of a chain's descriptors */
+	uint64_t posted;  /**< server transmit: slots that the client has posted, up to limit */
 	uint32_t *spare;  /**< client transmit: offsets of free buffers, the last used one on top */
 	uint32_t spares;  /**< how many */
 	uint32_t *placed; /**< client transmit: offset of the buffer in each slot */

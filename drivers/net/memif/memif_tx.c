@@ -64,6 +64,7 @@ server_slots(struct mif_queue *queue, struct mif_ring_end *end, uint32_t wanted)
 		bad_index(queue, end);
 		return known;
 	}
+	end->posted += mif_ring_span(end->limit, head);
 	end->limit = head;
 	return mif_ring_span(end->cursor, head);
 }
