@@ -20,7 +20,7 @@ from pathlib import Path
 from bench import machine, smoke
 from bench.child import BenchError
 from bench.document import Document
-from bench.ends import PAIRS
+from bench.ends import PAIRS, Tools
 from bench.lean import refuses_zero_copy
 from bench.plan import GROUPS, Plan, Run
 from bench.testpmd import WAYS
@@ -74,17 +74,17 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def zero_copy_pairs(options: argparse.Namespace, run_tools, notes: list[str]) -> list[str]:
+def zero_copy_pairs(options: argparse.Namespace, tools: Tools, notes: list[str]) -> list[str]:
     if options.zero_copy == "no":
         return []
-    refused = refuses_zero_copy(run_tools)
+    refused = refuses_zero_copy(tools)
     if not refused:
         return ZERO_COPY_OURS + ZERO_COPY_STOCK
     notes.append(f"zero-copy pairs of ours are left out: {refused}")
     return ZERO_COPY_STOCK if options.zero_copy == "yes" else []
 
 
-def make_plan(options: argparse.Namespace, tools, notes: list[str]) -> Plan:
+def make_plan(options: argparse.Namespace, tools: Tools, notes: list[str]) -> Plan:
     quick = options.quick
     pairs = options.pairs
     if not pairs:

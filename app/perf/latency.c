@@ -297,7 +297,7 @@ measure(void)
 		ping(port);
 		ret = report();
 	}
-	if (options.hold)
+	if (ret == 0 && options.hold)
 		stop_hold();
 	return ret;
 }

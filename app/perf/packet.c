@@ -6,7 +6,7 @@
 
 #include "packet.h"
 
-#define CACHE 256
+#define CACHE 256u
 
 /* Round numbers from headroom to tail: drivers want at least 2 KB of room by default. */
 #define ROOM_SMALLEST 2048
@@ -34,7 +34,8 @@ packet_pool(const char *name, uint64_t count, uint32_t room)
 	struct rte_mempool *pool;
 
 	room = RTE_MAX(room, (uint32_t)ROOM_SMALLEST);
-	pool = rte_pktmbuf_pool_create(name, (unsigned int)count, CACHE, 0,
+	pool = rte_pktmbuf_pool_create(name, (unsigned int)count,
+			RTE_MIN(CACHE, (unsigned int)count / 2), 0,
 			(uint16_t)(room + RTE_PKTMBUF_HEADROOM), (int)rte_socket_id());
 	if (pool == NULL) {
 		fprintf(stderr,

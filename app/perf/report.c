@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,7 +136,7 @@ write_table(FILE *file, const struct table *table)
 			write_string(file, cell->column);
 			fprintf(file, ": ");
 			if (cell->number)
-				fprintf(file, "%.15g", cell->value);
+				fprintf(file, "%.15g", isfinite(cell->value) ? cell->value : 0);
 			else
 				write_string(file, cell->text);
 		}

@@ -361,7 +361,7 @@ move_packets(void)
 	end_workers();
 	if (ret == 0)
 		ret = report(&begin, &end);
-	if (options.hold)
+	if (ret == 0 && options.hold)
 		stop_hold();
 	return ret;
 }

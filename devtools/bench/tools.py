@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -33,7 +34,8 @@ def in_library(script: str, seconds: float = 60) -> str:
 
 def build_everything(folder: Path) -> None:
     print(f"building in {folder}", flush=True)
-    in_library(f'use_dpdk; build_dir "{folder}" gcc 0 "${{BUILD_OPTIONS[@]}}"', BUILD_SECONDS)
+    where = shlex.quote(str(folder))
+    in_library(f'use_dpdk; build_dir {where} gcc 0 "${{BUILD_OPTIONS[@]}}"', BUILD_SECONDS)
 
 
 def find_plugin(build: Path) -> Path:

@@ -67,8 +67,10 @@ make_init(struct run *run, struct mif_msg *msg)
 static void
 make_add_region(struct run *run, struct mif_msg *msg)
 {
+	uint64_t size = fuzz_u16(&run->in);
+
 	put(msg, 2, 2, about(run, run->model.regions));
-	put(msg, 4, 8, about(run, (uint64_t)fuzz_u16(&run->in) << fuzz_range(&run->in, 0, 20)));
+	put(msg, 4, 8, about(run, size << fuzz_range(&run->in, 0, 20)));
 }
 
 /* Behind the ring before, unless the input wants it elsewhere. */

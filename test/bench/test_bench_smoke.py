@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The speed of the driver in the short form, and the tools that measure it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(
+    "MIF_BENCH" not in os.environ,
+    reason="rates need a quiet machine, on which this has not been tried yet; MIF_BENCH=1 runs it")
+
+ROOT = Path(__file__).resolve().parents[2]
+BENCH = ROOT / "devtools" / "bench.py"
+BUILD = Path(os.environ.get("MIF_BUILD", ROOT / "build")).resolve()
+SMOKE_SECONDS = 240  # some 30 on a quiet machine
+UNDECIDED = 77
+SHORT = 0.2
+
+sys.path.insert(0, str(BENCH.parent))
+
+from bench import lean, smoke  # noqa: E402
+from bench.child import BenchError  # noqa: E402
+from bench.document import Document  # noqa: E402
+from bench.ends import CLIENT, PAIRS, SERVER, Pair, Tools  # noqa: E402
+from bench.stats import Spread  # noqa: E402
+from bench.svg import Series, bars, lines  # noqa: E402
+from bench.testpmd import C2S, IO, S2C  # noqa: E402
+from bench.tools import find_tools  # noqa: E402
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Tools:
+    return find_tools(BUILD, tmp_path, ())
+
+
+@pytest.fixture(params=["ours", "stock"])
+def pair(request: pytest.FixtureRequest) -> Pair:
+    return PAIRS[request.param]
+
+
+def test_ours_is_at_least_as_fast_as_stock(tmp_path: Path) -> None:
+    outcome = tmp_path / "outcome.json"
+    done = subprocess.run([BENCH, "--smoke", "--no-build", "--json", outcome],
+                          env={**os.environ, "MIF_BUILD": str(BUILD)}, stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=SMOKE_SECONDS)
+    print(done.stdout, done.stderr)
+    if done.returncode == UNDECIDED:
+        pytest.skip(f"other programs kept the machine too busy: {done.stdout.splitlines()[-1]}")
+    assert done.returncode == 0
+    assert json.loads(outcome.read_text())["ratio"] >= 1.0
+
+
+@pytest.mark.parametrize("ours, disturbed, result", [
+    ([17.0, 18.0, 19.0], 0, "passed"),
+    ([17.0, 18.0, 19.0], 6, "passed"),
+    ([9.0, 8.0, 30.0], 0, "failed"),
+    ([9.0, 8.0, 30.0], 3, "failed"),
+    ([9.0, 8.0, 30.0], 4, "undecided"),
+])
+def test_smoke_judges_by_medians(ours: list, disturbed: int, result: str) -> None:
+    found = smoke.Smoke({"ours": ours, "stock": [10.0, 11.0, 2.0]}, disturbed)
+    assert smoke.judge(found)["result"] == result
+
+
+@pytest.mark.parametrize("way", [C2S, S2C])
+def test_numbers_of_packets_are_right(tools: Tools, way: str) -> None:
+    outcome = lean.throughput(tools, PAIRS["ours"], way, "imix", SHORT, check=True)
+    assert sum(port["rx"] for port in outcome.report["per_port"]) > 0
+    assert {outcome.result[name] for name in ("lost", "repeated", "broken")} == {0}
+
+
+def test_check_sees_foreign_packets(tools: Tools) -> None:
+    """The sender does not number its packets: the receiver must not be content."""
+    words = {SERVER: ["throughput", "--mode", "rx", "--check", "--seconds", str(SHORT), "--hold"],
+             CLIENT: ["throughput", "--mode", "tx", "--seconds", "0", "--hold"]}
+    with pytest.raises(BenchError, match="WRONG: packets were lost, repeated or broken"):
+        lean.run_pair(tools, PAIRS["ours"], words, SERVER, SHORT)
+
+
+def test_io_with_several_queues_and_ports(tools: Tools) -> None:
+    outcome = lean.throughput(tools, PAIRS["ours"], IO, "64", SHORT, queues=2, ports=3)
+    assert len(outcome.report["per_port"]) == 3
+    assert all(port["rx"] > 0 for port in outcome.report["per_port"])
+
+
+def test_round_trip(tools: Tools, pair: Pair) -> None:
+    result = lean.latency(tools, pair, False, SHORT).result
+    assert result["round_trips"] > 0
+    assert 0 < result["min"] <= result["p50"] <= result["p99"] <= result["p99.9"] <= result["max"]
+
+
+def test_round_trip_with_interrupts(tools: Tools) -> None:
+    result = lean.latency(tools, PAIRS["ours"], True, SHORT).result
+    assert result["round_trips"] > 0
+    assert result["sleeps"] > 0
+    assert result["lost"] == result["overslept"] == 0
+
+
+def test_idle_ports(tools: Tools, pair: Pair) -> None:
+    outcome = lean.idle(tools, pair, CLIENT, 3, 0.05)
+    assert [row["ports"] for row in outcome.report["result"]] == [1, 2, 3]
+    assert all(row["cycles_per_poll"] > 0 for row in outcome.report["result"])
+    assert outcome.shared_bytes > 0
+
+
+def test_connecting(tools: Tools, pair: Pair) -> None:
+    assert lean.connect(tools, pair, SHORT).result["connections"] > 0
+
+
+def test_bare_ring(tools: Tools) -> None:
+    rows = lean.limit(tools, [64, 1518], 1, 0.02)["result"]
+    assert {row["direction"] for row in rows} == {"one", "both"}
+    assert len(rows) == 2 * 2 * 6
+    # Under load one run may find no time at all, but not most of them.
+    assert sum(row["mpps"] > 0 for row in rows) > len(rows) / 2
+
+
+def test_page_of_results(tmp_path: Path) -> None:
+    """What is measured is in it, what is not is said to be not measured."""
+    records = [{"group": "testpmd", "pair": pair, "way": C2S, "size": 64, "round": turn,
+                "mpps": mpps + turn, "shares": [1, 1], "disturbed": False}
+               for pair, mpps in (("ours", 50.0), ("stock", 20.0)) for turn in (1, 2, 3)]
+    data = {"command": "bench.py", "date": "today", "machine": {"CPU": "some"}, "load_before": 0.1,
+            "load_after": 2.0, "warnings": [], "rounds": 3, "seconds": 1.5, "notes": [],
+            "errors": ["lean, ours: the server ended; it said:\n    much"], "records": records}
+    text = Document(data, tmp_path).write().read_text()
+    assert "| ours | 52.0 (51.0 to 53.0), 2.36 x stock |" in text
+    assert "| 64 B, client -> server: ours against stock | at least 1.7 x | 2.36 x | met |" in text
+    assert "| 512 B, client -> server: ours against stock | at least 1.5 x |  | not meas" in text
+    assert "- lean, ours: the server ended\n" in text
+    assert (tmp_path / "testpmd-c2s.svg").read_text().startswith("<svg")
+
+
+@pytest.mark.parametrize("draw", [bars, lines])
+def test_plots_leave_gaps(draw: object) -> None:
+    value = Spread(2.0, 1.0, 3.0, 3)
+    text = draw("title", ["a", "b"], [Series("x & y", [value, None])], "Mpps")
+    assert "x &amp; y" in text
+    assert "nan" not in text
