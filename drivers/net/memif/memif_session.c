@@ -162,6 +162,9 @@ send_message(struct mif_session *session, const struct mif_action *action,
 	/* A last word that cannot be said is no further reason to close. */
 	if (ret == 0 || session->conn.state == MIF_STATE_CLOSED)
 		return;
+	/* The peer has closed: its reason may be there to be read, and the end after it. */
+	if (ret == -EPIPE || ret == -ECONNRESET)
+		return;
 	if (ret == -EAGAIN)
 		snprintf(reason, sizeof(reason), "the peer does not read its messages");
 	else
