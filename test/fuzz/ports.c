@@ -290,9 +290,10 @@ check_end(const struct mif_link *link, const struct mif_ring_end *end)
 	const uint8_t *last = (const uint8_t *)&end->ring->desc[end->size];
 	bool inside = false;
 
-	for (uint32_t i = 0; i < link->shared.region_count; i++)
-		inside |= first >= link->spans[i].base &&
-				last <= link->spans[i].base + link->spans[i].size;
+	for (uint32_t i = 0; i < link->shared->region_count; i++)
+		inside |= first >= link->shared->regions[i].base &&
+				last <= link->shared->regions[i].base +
+								link->shared->regions[i].size;
 	FUZZ_CHECK(inside, "a ring of %u slots is in no region", end->size);
 	FUZZ_CHECK(end->size >= 2 && end->size <= 1u << MIF_LOG2_RING_MAX &&
 					(end->size & end->mask) == 0,

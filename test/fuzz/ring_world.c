@@ -140,19 +140,19 @@ mif_region_release(struct mif_region *region)
 static void
 take_regions(struct mif_link *link, const struct world_cfg *cfg)
 {
-	link->spans[0] = use_memory(0, mif_ring_bytes(cfg->log2) + 65536 + 5);
-	link->spans[1] = use_memory(1, room[1] - 24);
-	link->spans[2] = use_memory(2, 100);
-	link->spans[3] = use_memory(3, 0);
-	link->shared.region_count = WORLD_REGIONS;
-	memset(link->spans[0].base, 0, mif_ring_bytes(cfg->log2));
-	mif_ring_format((struct mif_ring *)(void *)link->spans[0].base);
+	link->shared->regions[0] = use_memory(0, mif_ring_bytes(cfg->log2) + 65536 + 5);
+	link->shared->regions[1] = use_memory(1, room[1] - 24);
+	link->shared->regions[2] = use_memory(2, 100);
+	link->shared->regions[3] = use_memory(3, 0);
+	link->shared->region_count = WORLD_REGIONS;
+	memset(link->shared->regions[0].base, 0, mif_ring_bytes(cfg->log2));
+	mif_ring_format((struct mif_ring *)(void *)link->shared->regions[0].base);
 }
 
 static struct mif_link *
 connect_link(const struct world_cfg *cfg, enum mif_dir dir)
 {
-	struct mif_link *link = mif_link_create(1);
+	struct mif_link *link = mif_link_create(1, SOCKET_ID_ANY);
 	struct mif_geometry *geometry = calloc(1, sizeof(*geometry));
 	struct mif_link_cfg wanted = {
 		.log2_ring_size = cfg->log2,
@@ -242,8 +242,8 @@ world_farthest_index(void)
 struct mif_span
 world_region(uint16_t index)
 {
-	if (index < world.link->shared.region_count)
-		return world.link->spans[index];
+	if (index < world.link->shared->region_count)
+		return world.link->shared->regions[index];
 	return (struct mif_span){ 0 };
 }
 

@@ -23,7 +23,7 @@ dump_link(FILE *file, const struct mif_port *port)
 {
 	const struct mif_link *link = port->link;
 
-	for (uint32_t i = 0; i < link->shared.region_count; i++)
+	for (uint32_t i = 0; i < link->shared->region_count; i++)
 		fprintf(file, "  region %u: %lu bytes, pages of %lu, %s\n", i,
 				link->regions[i].size, link->regions[i].page_size,
 				link->regions[i].sealed ? "sealed" : "not sealed");

@@ -19,21 +19,24 @@
 static TAILQ_HEAD(, mif_link) detached = TAILQ_HEAD_INITIALIZER(detached);
 
 struct mif_link *
-mif_link_create(uint32_t queues)
+mif_link_create(uint32_t queues, int socket)
 {
 	struct mif_link *link = calloc(1, sizeof(*link));
 
 	if (link == NULL)
 		return NULL;
+	link->shared = rte_zmalloc_socket("memif link", sizeof(*link->shared), RTE_CACHE_LINE_SIZE,
+			socket);
 	/* Had now, as a disconnect must not fail for want of memory. */
 	link->waiting = calloc(queues + 1, sizeof(struct mif_queue *));
-	if (link->waiting == NULL) {
+	if (link->shared == NULL || link->waiting == NULL) {
+		rte_free(link->shared);
+		free(link->waiting);
 		free(link);
 		return NULL;
 	}
-	link->shared.regions = link->spans;
-	link->shared.notifier = mif_ctrl_notifier();
-	link->shared.kick_fd = mif_ctrl_kick_fd();
+	link->shared->notifier = mif_ctrl_notifier();
+	link->shared->kick_fd = mif_ctrl_kick_fd();
 	for (int i = 0; i < MIF_REGIONS_MAX; i++)
 		link->regions[i] = MIF_REGION_NONE;
 	memset(link->event_fds, -1, sizeof(link->event_fds));
@@ -43,9 +46,9 @@ mif_link_create(uint32_t queues)
 static void
 set_region(struct mif_link *link, uint16_t index)
 {
-	link->spans[index].base = link->regions[index].addr;
-	link->spans[index].size = link->regions[index].size;
-	link->shared.region_count = index + 1u;
+	link->shared->regions[index].base = link->regions[index].addr;
+	link->shared->regions[index].size = link->regions[index].size;
+	link->shared->region_count = index + 1u;
 }
 
 static int
@@ -65,7 +68,9 @@ make_memory(struct mif_link *link, const struct mif_geometry *geometry)
 static struct mif_ring *
 ring_at(const struct mif_link *link, const struct mif_ring_place *place)
 {
-	return (struct mif_ring *)(void *)(link->spans[place->region].base + place->offset);
+	uint8_t *base = link->shared->regions[place->region].base;
+
+	return (struct mif_ring *)(void *)(base + place->offset);
 }
 
 static int
@@ -112,7 +117,7 @@ use_buffers(struct mif_link *link, const struct mif_layout *layout,
 			end = &link->ends[dir][i];
 			end->region = run->region;
 			end->buffers_offset = run->offset;
-			end->base = link->spans[run->region].base;
+			end->base = link->shared->regions[run->region].base;
 			end->buffers = end->base + run->offset;
 			end->buffer_size = layout->buffer_size;
 			end->stride = layout->stride;
@@ -161,7 +166,7 @@ guard_region(struct mif_link *link, struct mif_region *region, const char **why)
 		.addr = region->addr,
 		.size = region->size,
 		.page_size = region->page_size,
-		.fault = &link->shared.fault,
+		.fault = &link->shared->fault,
 		.value = MIF_FAULT_MEMORY,
 		.wake_fd = mif_ctrl_kick_fd(),
 	};
@@ -228,7 +233,7 @@ finish_end(struct mif_link *link, struct mif_ring_end *end, enum mif_role role,
 	end->mask = end->size - 1;
 	end->own_index = mif_ring_index(ring, role);
 	end->peer_index = mif_ring_index(ring, role == MIF_CLIENT ? MIF_SERVER : MIF_CLIENT);
-	end->common = &link->shared;
+	end->common = link->shared;
 	rte_spinlock_init(&end->lock);
 }
 
@@ -444,6 +449,7 @@ mif_link_free(struct mif_link *link)
 			mif_guard_remove(link->regions[i].addr);
 		mif_region_release(&link->regions[i]);
 	}
+	rte_free(link->shared);
 	free(link->waiting);
 	free(link);
 }

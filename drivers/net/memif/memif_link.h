@@ -24,10 +24,9 @@
 /** Bytes of a peer's regions that one connection may map. */
 #define MIF_LINK_REACH (UINT64_C(1) << 40)
 
-/** One connection's memory. */
+/** One connection's memory: what bursts use of it is in shared and ends. */
 struct mif_link {
-	struct mif_shared shared;
-	struct mif_span spans[MIF_REGIONS_MAX];
+	struct mif_shared *shared;
 	struct mif_region regions[MIF_REGIONS_MAX];
 	int event_fds[MIF_DIRS][MIF_RINGS_MAX];
 	struct mif_ring_end *ends[MIF_DIRS];
@@ -46,9 +45,10 @@ struct mif_link {
  * An empty link.
  *
  * @param queues  of the port, receive and transmit together
+ * @param socket  NUMA node for what bursts use
  * @return the link, or NULL when there is no memory
  */
-struct mif_link *mif_link_create(uint32_t queues);
+struct mif_link *mif_link_create(uint32_t queues, int socket);
 
 /** What a client builds. */
 struct mif_link_cfg {

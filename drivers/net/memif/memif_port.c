@@ -307,7 +307,7 @@ mif_port_check_links(struct mif_port_list *ports)
 	TAILQ_FOREACH(port, ports, next) {
 		if (port->link == NULL)
 			continue;
-		fault = __atomic_load_n(&port->link->shared.fault, __ATOMIC_RELAXED);
+		fault = __atomic_load_n(&port->link->shared->fault, __ATOMIC_RELAXED);
 		if (fault != MIF_FAULT_NONE)
 			mif_session_end(port->session, mif_fault_text((enum mif_fault)fault));
 	}

@@ -34,14 +34,17 @@ enum mif_fault {
 	MIF_FAULT_MEMORY,     /**< the peer has taken memory away; see memif_guard.h */
 };
 
-/** What the ring ends of one connection have in common for the data path. */
+/**
+ * What the ring ends of one connection have in common for the data path. In memory of DPDK's, like
+ * the ring ends: at the same address in all processes.
+ */
 struct mif_shared {
-	const struct mif_span *regions;
 	uint32_t region_count;
-	struct mif_notifier *notifier;
-	int kick_fd;	    /**< wakes the control thread */
 	uint32_t fault;	    /**< enum mif_fault; the first one stays */
 	uint32_t bad_descs; /**< of all rings, until the limit */
+	int kick_fd;	    /**< wakes the control thread; a file of the primary process */
+	struct mif_notifier *notifier; /**< of the primary process */
+	struct mif_span regions[MIF_REGIONS_MAX];
 };
 
 /** Bad descriptors that a connection survives. */

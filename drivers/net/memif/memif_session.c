@@ -53,7 +53,8 @@ make_link(struct mif_session *session)
 {
 	const struct rte_eth_dev_data *data = port_data(session);
 
-	session->link = mif_link_create((uint32_t)data->nb_rx_queues + data->nb_tx_queues);
+	session->link = mif_link_create((uint32_t)data->nb_rx_queues + data->nb_tx_queues,
+			data->numa_node);
 	return session->link == NULL ? -ENOMEM : 0;
 }
 

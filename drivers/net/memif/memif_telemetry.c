@@ -134,7 +134,7 @@ answer_port(const struct mif_port *port, uint16_t first, struct rte_tel_data *da
 	mif_tel_add_uint(data, "tx_queues", port->dev->data->nb_tx_queues);
 	mif_tel_add_uint(data, "rx_rings", mif_port_ring_count(port, false));
 	mif_tel_add_uint(data, "tx_rings", mif_port_ring_count(port, true));
-	mif_tel_add_uint(data, "regions", link != NULL ? link->shared.region_count : 0);
+	mif_tel_add_uint(data, "regions", link != NULL ? link->shared->region_count : 0);
 	add_counters(data, port->dev);
 }
 
@@ -142,7 +142,7 @@ static void
 answer_regions(const struct mif_port *port, uint16_t first, struct rte_tel_data *data)
 {
 	const struct mif_link *link = port->link;
-	uint32_t count = link != NULL ? link->shared.region_count : 0;
+	uint32_t count = link != NULL ? link->shared->region_count : 0;
 	uint32_t end = RTE_MIN(count, (uint32_t)first + REGIONS_PER_ANSWER);
 	struct rte_tel_data *dict;
 
