@@ -31,7 +31,7 @@ def cases() -> List[str]:
 
 def run(*words: str) -> subprocess.CompletedProcess:
     # The output is long: the driver tells of each connection.
-    return subprocess.run([str(build_dir() / PROGRAM), *eal_args(f"0@{cpu(0)}"),
+    return subprocess.run([str(build_dir() / PROGRAM), *eal_args(f"0@{cpu(0)},1@{cpu(1)}"),
                            *driver_args(OURS), "--", *words],
                           capture_output=True, text=True, timeout=60, check=False)
 

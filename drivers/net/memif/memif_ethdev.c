@@ -67,15 +67,6 @@ dev_info_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 	return 0;
 }
 
-static void
-set_queue_states(struct rte_eth_dev *dev, uint8_t state)
-{
-	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
-		dev->data->rx_queue_state[i] = state;
-	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++)
-		dev->data->tx_queue_state[i] = state;
-}
-
 /* A queue that was configured and not set up would be met by its first burst. */
 static int
 refuse_missing(const struct rte_eth_dev *dev, const char *kind, void *const *queues, uint16_t count)
@@ -134,10 +125,10 @@ dev_start(struct rte_eth_dev *dev)
 	mif_burst_choose(dev, port->args.role);
 	mif_queue_ops_set(dev);
 	mif_ctrl_lock();
+	mif_queues_start(dev);
 	port->started = true;
 	mif_port_start(port);
 	mif_ctrl_unlock();
-	set_queue_states(dev, RTE_ETH_QUEUE_STATE_STARTED);
 	return 0;
 }
 
@@ -151,7 +142,7 @@ dev_stop(struct rte_eth_dev *dev)
 	port->started = false;
 	mif_port_stop(port, "interface stopped");
 	mif_ctrl_unlock();
-	set_queue_states(dev, RTE_ETH_QUEUE_STATE_STOPPED);
+	mif_queues_stopped(dev);
 	return 0;
 }
 
@@ -275,13 +266,6 @@ create_queue(const struct rte_eth_dev *dev, const char *kind, uint16_t id, unsig
 }
 
 static int
-refuse_deferred(const struct rte_eth_dev *dev, const char *kind, uint16_t id)
-{
-	MIF_LOG(ERR, dev->data->name, "%s queue %u: deferred start is not supported", kind, id);
-	return -ENOTSUP;
-}
-
-static int
 rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t slots, unsigned int socket,
 		const struct rte_eth_rxconf *conf, struct rte_mempool *pool)
 {
@@ -289,8 +273,6 @@ rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t slots, unsigned in
 	struct mif_queue *queue;
 
 	RTE_SET_USED(slots);
-	if (conf->rx_deferred_start)
-		return refuse_deferred(dev, "receive", id);
 	if (rte_pktmbuf_data_room_size(pool) <= RTE_PKTMBUF_HEADROOM) {
 		MIF_LOG(ERR, dev->data->name, "mbufs of pool %s have no room behind the headroom",
 				pool->name);
@@ -309,6 +291,7 @@ rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t slots, unsigned in
 	}
 	mif_queue_set_pool(queue, pool, dev->data->port_id,
 			(offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0);
+	queue->deferred = conf->rx_deferred_start != 0;
 	dev->data->rx_queues[id] = queue;
 	return 0;
 }
@@ -320,11 +303,10 @@ tx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t slots, unsigned in
 	struct mif_queue *queue;
 
 	RTE_SET_USED(slots);
-	if (conf->tx_deferred_start)
-		return refuse_deferred(dev, "transmit", id);
 	queue = create_queue(dev, "transmit", id, socket);
 	if (queue == NULL)
 		return -ENOMEM;
+	queue->deferred = conf->tx_deferred_start != 0;
 	dev->data->tx_queues[id] = queue;
 	return 0;
 }
@@ -428,6 +410,10 @@ const struct eth_dev_ops mif_ethdev_ops = {
 	.rx_queue_release = rx_queue_release,
 	.tx_queue_setup = tx_queue_setup,
 	.tx_queue_release = tx_queue_release,
+	.rx_queue_start = mif_rx_queue_start,
+	.rx_queue_stop = mif_rx_queue_stop,
+	.tx_queue_start = mif_tx_queue_start,
+	.tx_queue_stop = mif_tx_queue_stop,
 	.rx_queue_intr_enable = mif_rx_intr_enable,
 	.rx_queue_intr_disable = mif_rx_intr_disable,
 	.rxq_info_get = mif_rxq_info_get,

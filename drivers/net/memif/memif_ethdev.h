@@ -58,6 +58,28 @@ const struct mif_ring_end *mif_port_ring(const struct mif_port *port, bool trans
 uint32_t mif_ring_filled(const struct mif_ring_end *end, bool transmit);
 /** @} */
 
+/** @name Queues that are started and stopped one by one; memif_queue_start.c
+ * @{
+ */
+
+/** Their port is about to start: all queues start with it but for the deferred ones. */
+void mif_queues_start(struct rte_eth_dev *dev);
+
+/** Their port has been stopped. */
+void mif_queues_stopped(struct rte_eth_dev *dev);
+
+int mif_rx_queue_start(struct rte_eth_dev *dev, uint16_t id);
+int mif_tx_queue_start(struct rte_eth_dev *dev, uint16_t id);
+
+/**
+ * When it returns, no burst of the queue is under way, and the ones that begin find no ring.
+ *
+ * @return 0, or -EBUSY after a log line when a burst does not end
+ */
+int mif_rx_queue_stop(struct rte_eth_dev *dev, uint16_t id);
+int mif_tx_queue_stop(struct rte_eth_dev *dev, uint16_t id);
+/** @} */
+
 /** @name Counters; memif_stats.c
  * @{
  */

@@ -328,40 +328,52 @@ prepare_rx(struct mif_link *link, enum mif_dir dir, uint16_t queues)
 	}
 }
 
+void
+mif_link_open_rx(struct mif_link *link, struct mif_queue *queue)
+{
+	enum mif_dir dir = link->role == MIF_CLIENT ? MIF_S2C : MIF_C2S;
+	struct mif_ring_end *ends;
+
+	if (queue == NULL || queue->stopped || queue->id >= link->end_count[dir])
+		return;
+	ends = &link->ends[dir][queue->id];
+	mif_queue_open(queue, ends);
+	mif_wait_attach(&queue->wait, ends);
+}
+
+void
+mif_link_open_tx(struct mif_link *link, struct mif_queue *queue)
+{
+	enum mif_dir dir = link->role == MIF_CLIENT ? MIF_C2S : MIF_S2C;
+	uint16_t rings = link->end_count[dir];
+
+	if (queue == NULL || queue->stopped || rings == 0)
+		return;
+	mif_queue_open(queue, &link->ends[dir][queue->id % rings]);
+}
+
 static void
-attach_rx(struct mif_link *link, enum mif_dir dir, struct rte_eth_dev *dev)
+attach_rx(struct mif_link *link, enum mif_dir dir, const struct rte_eth_dev *dev)
 {
 	uint16_t queues = dev->data->nb_rx_queues;
-	struct mif_queue *queue;
 
 	if (queues == 0)
 		return;
 	prepare_rx(link, dir, queues);
-	for (uint16_t i = 0; i < queues && i < link->end_count[dir]; i++) {
-		queue = dev->data->rx_queues[i];
-		if (queue == NULL)
-			continue;
-		mif_queue_open(queue, &link->ends[dir][i]);
-		mif_wait_attach(&queue->wait, &link->ends[dir][i]);
-	}
+	for (uint16_t i = 0; i < queues; i++)
+		mif_link_open_rx(link, dev->data->rx_queues[i]);
 }
 
 static void
-attach_tx(struct mif_link *link, enum mif_dir dir, struct rte_eth_dev *dev)
+attach_tx(struct mif_link *link, enum mif_dir dir, const struct rte_eth_dev *dev)
 {
 	uint16_t queues = dev->data->nb_tx_queues;
 	uint16_t rings = link->end_count[dir];
-	struct mif_queue *queue;
 
-	if (rings == 0)
-		return;
 	for (uint16_t i = 0; i < rings; i++)
 		link->ends[dir][i].shared = i + rings < queues;
-	for (uint16_t i = 0; i < queues; i++) {
-		queue = dev->data->tx_queues[i];
-		if (queue != NULL)
-			mif_queue_open(queue, &link->ends[dir][i % rings]);
-	}
+	for (uint16_t i = 0; i < queues; i++)
+		mif_link_open_tx(link, dev->data->tx_queues[i]);
 }
 
 void
@@ -454,11 +466,13 @@ mif_link_free(struct mif_link *link)
 	free(link);
 }
 
+/* Also for a queue that was stopped: the burst that its stop waits for may still be inside. */
 static void
 wait_for(struct mif_link *link, struct mif_queue *queue)
 {
-	if (queue == NULL || !mif_queue_shut(queue))
+	if (queue == NULL)
 		return;
+	mif_queue_shut(queue);
 	mif_queue_hold(queue);
 	link->waiting[link->waiting_count++] = queue;
 }

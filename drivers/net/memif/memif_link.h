@@ -91,6 +91,10 @@ int mif_link_finish(struct mif_link *link, enum mif_role role, const struct mif_
 /** Put the ring ends behind the gates of the port's queues. */
 void mif_link_attach(struct mif_link *link, enum mif_role role, struct rte_eth_dev *dev);
 
+/** Put its rings behind the gates of a queue, unless it is stopped, missing or has none. */
+void mif_link_open_rx(struct mif_link *link, struct mif_queue *queue);
+void mif_link_open_tx(struct mif_link *link, struct mif_queue *queue);
+
 /**
  * Close the gates of the port's queues, and give the link back; at once if no burst is inside.
  *

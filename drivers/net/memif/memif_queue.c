@@ -62,16 +62,13 @@ mif_queue_leave_side(struct mif_queue *queue)
 	rte_spinlock_unlock(&queue->side_lock);
 }
 
-bool
+void
 mif_queue_shut(struct mif_queue *queue)
 {
 	struct mif_ring_end *ends = mif_gate_close(&queue->gate);
 
-	if (ends == NULL)
-		return false;
 	mif_gate_close(&queue->side);
 	mif_wait_detach(&queue->wait, ends);
-	return true;
 }
 
 bool

@@ -129,6 +129,8 @@ struct mif_queue {
 	uint32_t room;	   /**< receive: bytes of an mbuf behind its headroom */
 	bool scatter;	   /**< receive: a packet may take several mbufs */
 	uint16_t id;
+	bool deferred;	      /**< the start of its port does not start it */
+	bool stopped;	      /**< its gates stay closed; under the lock */
 	struct mif_wait wait; /**< receive */
 	uint32_t holders;     /**< its port, and connections that wait for it; under the lock */
 	struct mif_counters counters __rte_cache_aligned;
@@ -154,8 +156,8 @@ void mif_queue_open(struct mif_queue *queue, struct mif_ring_end *ends);
 struct mif_ring_end *mif_queue_enter_side(struct mif_queue *queue);
 void mif_queue_leave_side(struct mif_queue *queue);
 
-/** Close the queue's gates; true if one was open. The control thread's barrier must follow. */
-bool mif_queue_shut(struct mif_queue *queue);
+/** Close the queue's gates. The control thread's barrier must follow. */
+void mif_queue_shut(struct mif_queue *queue);
 
 /** Shut, and after the barrier: does nobody use what was behind its gates any more? */
 bool mif_queue_idle(struct mif_queue *queue);

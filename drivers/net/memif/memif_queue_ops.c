@@ -182,12 +182,16 @@ mif_rxq_info_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_rxq_info *
 	info->rx_buf_size = (uint16_t)queue->room;
 	info->nb_desc = locked_slots(dev, false, id);
 	info->conf.offloads = dev->data->dev_conf.rxmode.offloads;
+	info->conf.rx_deferred_start = queue->deferred;
 }
 
 void
 mif_txq_info_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_txq_info *info)
 {
+	const struct mif_queue *queue = dev->data->tx_queues[id];
+
 	info->nb_desc = locked_slots(dev, true, id);
+	info->conf.tx_deferred_start = queue->deferred;
 	info->conf.offloads = dev->data->dev_conf.txmode.offloads;
 }
 

@@ -172,19 +172,6 @@ no_connection(struct pair *pair)
 	}
 }
 
-static void
-deferred_start(struct pair *pair)
-{
-	const struct rte_eth_rxconf rx = { .rx_deferred_start = 1 };
-	const struct rte_eth_txconf tx = { .tx_deferred_start = 1 };
-	const struct rte_eth_conf conf = { 0 };
-
-	CHECK_EQ(end_attach(pair, &pair->port, ""), 0);
-	CHECK_EQ(rte_eth_dev_configure(pair->port.id, 1, 1, &conf), 0);
-	CHECK_EQ(rte_eth_rx_queue_setup(pair->port.id, 0, 64, 0, &rx, mbufs), -ENOTSUP);
-	CHECK_EQ(rte_eth_tx_queue_setup(pair->port.id, 0, 64, 0, &tx), -ENOTSUP);
-}
-
 /* A burst on a queue that is not there would crash: such a port does not start. */
 static void
 missing_queue(struct pair *pair)
@@ -210,7 +197,6 @@ const struct test_case queue_cases[] = {
 	{ "queue-info", queue_info },
 	{ "slots-in-use", slots_in_use },
 	{ "no-connection", no_connection },
-	{ "deferred-start", deferred_start },
 	{ "missing-queue", missing_queue },
 	{ NULL, NULL },
 };

@@ -18,6 +18,7 @@ struct test_case {
 
 /** Cases of one file; the last one has no name. */
 extern const struct test_case queue_cases[];
+extern const struct test_case queue_start_cases[];
 extern const struct test_case port_cases[];
 extern const struct test_case stats_cases[];
 extern const struct test_case packet_cases[];

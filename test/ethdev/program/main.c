@@ -19,6 +19,7 @@
 
 static const struct test_case *const cases[] = {
 	queue_cases,
+	queue_start_cases,
 	port_cases,
 	stats_cases,
 	packet_cases,

@@ -56,12 +56,14 @@ end_configure(const struct end *end, const struct setup *setup)
 		.txmode = { .offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS },
 		.intr_conf = { .rxq = setup->rx_interrupts },
 	};
+	const struct rte_eth_rxconf rx_conf = { .rx_deferred_start = setup->deferred };
+	const struct rte_eth_txconf tx_conf = { .tx_deferred_start = setup->deferred };
 	int ret = rte_eth_dev_configure(end->id, rxq, txq, &conf);
 
 	for (uint16_t i = 0; ret == 0 && i < rxq; i++)
-		ret = rte_eth_rx_queue_setup(end->id, i, slots, SOCKET_ID_ANY, NULL, mbufs);
+		ret = rte_eth_rx_queue_setup(end->id, i, slots, SOCKET_ID_ANY, &rx_conf, mbufs);
 	for (uint16_t i = 0; ret == 0 && i < txq; i++)
-		ret = rte_eth_tx_queue_setup(end->id, i, slots, SOCKET_ID_ANY, NULL);
+		ret = rte_eth_tx_queue_setup(end->id, i, slots, SOCKET_ID_ANY, &tx_conf);
 	return ret;
 }
 

@@ -20,6 +20,7 @@ struct setup {
 	uint16_t mtu;
 	uint16_t nb_desc;
 	bool rx_interrupts;
+	bool deferred; /**< queues start by themselves only */
 };
 
 /** One end. */
