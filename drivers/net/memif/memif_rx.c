@@ -14,9 +14,7 @@
 #include "memif_ethdev.h"
 #include "memif_queue.h"
 #include "memif_ring.h"
-
-/* Descriptors that are looked at together. */
-#define CHUNK 32
+#include "memif_rx.h"
 
 /* Where a packet's bytes are, and whether its descriptor is sound. */
 struct rx_piece {
@@ -63,29 +61,13 @@ release(struct mif_ring_end *end, uint32_t count, const enum mif_role role)
 	mif_ring_end_advance(end, count);
 }
 
-/*
- * Make a received packet of an mbuf fresh from its pool. Its second line is not touched: next is
- * NULL in a pool, and tx_offload means nothing without its flags.
- */
-static __rte_always_inline void
-init_mbuf(const struct mif_queue *queue, struct rte_mbuf *mbuf, uint32_t length)
-{
-	memcpy(RTE_PTR_ADD(mbuf, offsetof(struct rte_mbuf, rearm_data)), &queue->rearm,
-			sizeof(queue->rearm));
-	mbuf->packet_type = 0;
-	mbuf->pkt_len = length;
-	mbuf->data_len = (uint16_t)length;
-	mbuf->vlan_tci = 0;
-	mbuf->hash.rss = 0;
-}
-
 /* The usual case: count sound descriptors, each a whole packet that fits into an mbuf. Else false,
  * and nothing has happened. */
 static __rte_always_inline bool
 take_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
 		uint32_t count, const enum mif_role role)
 {
-	struct rx_piece pieces[CHUNK];
+	struct rx_piece pieces[MIF_RX_CHUNK];
 	uint64_t bytes = 0;
 	bool plain = true;
 
@@ -98,7 +80,7 @@ take_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **
 			unlikely(rte_mempool_get_bulk(queue->pool, (void **)mbufs, count) != 0))
 		return false;
 	for (uint32_t i = 0; i < count; i++) {
-		init_mbuf(queue, mbufs[i], pieces[i].length);
+		mif_rx_init_mbuf(queue, mbufs[i], pieces[i].length);
 		mif_copy(rte_pktmbuf_mtod(mbufs[i], uint8_t *), pieces[i].data, pieces[i].length);
 		bytes += pieces[i].length;
 	}
@@ -108,20 +90,6 @@ take_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **
 	return true;
 }
 
-/* Slots of the packet at the cursor, 0 when its end is not there yet. */
-static uint32_t
-chain_length(const struct mif_ring_end *end, uint32_t ready)
-{
-	const struct mif_desc *desc;
-
-	for (uint32_t i = 0; i < ready; i++) {
-		desc = &end->desc[(end->cursor + i) & end->mask];
-		if ((__atomic_load_n(&desc->flags, __ATOMIC_RELAXED) & MIF_DESC_NEXT) == 0)
-			return i + 1;
-	}
-	return 0;
-}
-
 static struct rte_mbuf *
 new_mbuf(const struct mif_queue *queue)
 {
@@ -129,7 +97,7 @@ new_mbuf(const struct mif_queue *queue)
 
 	if (mbuf == NULL)
 		return NULL;
-	init_mbuf(queue, mbuf, 0);
+	mif_rx_init_mbuf(queue, mbuf, 0);
 	return mbuf;
 }
 
@@ -162,7 +130,7 @@ append(const struct mif_queue *queue, struct rte_mbuf *head, struct rte_mbuf **l
 }
 
 /*
- * Copy a packet of so many slots into mbufs. The chain's length is what chain_length() saw; from
+ * Copy a packet of so many slots into mbufs. The chain's length is what mif_rx_chain_length() saw; from
  * here on flags do not count, so it does not matter if the peer changes them.
  */
 static int
@@ -218,7 +186,7 @@ static __rte_always_inline uint32_t
 take_any(struct mif_queue *queue, struct mif_ring_end *end, uint32_t ready,
 		struct rte_mbuf **packet, const enum mif_role role)
 {
-	uint32_t slots = chain_length(end, ready);
+	uint32_t slots = mif_rx_chain_length(end, ready);
 	int ret;
 
 	*packet = NULL;
@@ -268,29 +236,17 @@ take_mixed(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **
 	return done;
 }
 
-static __rte_always_inline uint32_t
-slots_ready(struct mif_queue *queue, const struct mif_ring_end *end)
-{
-	uint32_t ready = mif_ring_span(end->cursor, mif_ring_peek(end->peer_index));
-
-	if (likely(ready <= end->size))
-		return ready;
-	mif_count(&queue->counters.bad_index, 1);
-	mif_queue_fault(end->common, MIF_FAULT_INDEX);
-	return 0;
-}
-
 static __rte_always_inline uint16_t
 receive(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs, uint16_t count,
 		const enum mif_role role)
 {
-	uint32_t ready = slots_ready(queue, end);
+	uint32_t ready = mif_rx_ready(queue, end, end->size);
 	const uint16_t before = end->cursor;
 	uint16_t done = 0;
 	uint32_t left, part;
 
 	while (ready != 0 && done < count) {
-		part = RTE_MIN(RTE_MIN(ready, (uint32_t)(count - done)), (uint32_t)CHUNK);
+		part = RTE_MIN(RTE_MIN(ready, (uint32_t)(count - done)), (uint32_t)MIF_RX_CHUNK);
 		if (likely(take_plain(queue, end, &mbufs[done], part, role))) {
 			ready -= part;
 			done = (uint16_t)(done + part);

@@ -11,23 +11,12 @@
 #include "memif_ctrl.h"
 #include "memif_desc.h"
 #include "memif_ethdev.h"
-#include "memif_notify.h"
 #include "memif_queue.h"
 #include "memif_ring.h"
-
-/* Packets that are looked at together. */
-#define CHUNK 32
+#include "memif_tx.h"
 
 /* Beside a count of packets: the burst ends with them. */
 #define LAST_PUT (UINT32_C(1) << 31)
-
-/* The peer's index stands where it cannot: use nothing of it, and have the connection ended. */
-static __rte_noinline void
-bad_index(struct mif_queue *queue, struct mif_ring_end *end)
-{
-	mif_count(&queue->counters.bad_index, 1);
-	mif_queue_fault(end->common, MIF_FAULT_INDEX);
-}
 
 /*
  * A client's free slots: as many as it has spare buffers. Those that the server has emptied last go
@@ -40,7 +29,7 @@ client_slots(struct mif_queue *queue, struct mif_ring_end *end)
 	uint32_t emptied = mif_ring_span(end->limit, tail);
 
 	if (unlikely(emptied > end->size - end->spares)) {
-		bad_index(queue, end);
+		mif_tx_bad_index(queue, end);
 		return end->spares;
 	}
 	for (uint32_t i = 0; i < emptied; i++)
@@ -61,34 +50,12 @@ server_slots(struct mif_queue *queue, struct mif_ring_end *end, uint32_t wanted)
 		return known;
 	head = mif_ring_peek(end->peer_index);
 	if (unlikely(mif_ring_span(end->cursor, head) > end->size)) {
-		bad_index(queue, end);
+		mif_tx_bad_index(queue, end);
 		return known;
 	}
 	end->posted += mif_ring_span(end->limit, head);
 	end->limit = head;
 	return mif_ring_span(end->cursor, head);
-}
-
-/* The descriptor and the place of the n-th next buffer of a client. */
-static __rte_always_inline struct mif_desc
-spare_buffer(const struct mif_ring_end *end, uint32_t n)
-{
-	return (struct mif_desc){
-		.region = end->region,
-		.length = end->buffer_size,
-		.offset = end->spare[end->spares - 1 - n],
-	};
-}
-
-/* Bytes of a packet, not trusting pkt_len: the segments are what is copied. */
-static uint64_t
-packet_length(const struct rte_mbuf *mbuf)
-{
-	uint64_t length = 0;
-
-	for (; mbuf != NULL; mbuf = mbuf->next)
-		length += mbuf->data_len;
-	return length;
 }
 
 /*
@@ -99,8 +66,8 @@ static __rte_always_inline bool
 put_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
 		uint32_t count, const enum mif_role role)
 {
-	struct mif_desc descs[CHUNK];
-	uint8_t *places[CHUNK];
+	struct mif_desc descs[MIF_TX_CHUNK];
+	uint8_t *places[MIF_TX_CHUNK];
 	uint64_t bytes = 0;
 	bool plain = true;
 
@@ -109,7 +76,7 @@ put_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **m
 		uint32_t slot = (end->cursor + i) & end->mask;
 
 		if (role == MIF_CLIENT) {
-			descs[i] = spare_buffer(end, i);
+			descs[i] = mif_tx_spare(end, i);
 			places[i] = end->base + descs[i].offset;
 		} else {
 			bool ok;
@@ -143,46 +110,6 @@ put_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **m
 	mif_count(&queue->counters.packets, count);
 	mif_count(&queue->counters.bytes, bytes);
 	return true;
-}
-
-/* Copy a packet into slots that hold it; their descriptors are in picked, or are spare buffers. */
-static void
-fill_slots(struct mif_ring_end *end, const struct rte_mbuf *mbuf, uint64_t left,
-		const enum mif_role role)
-{
-	const uint8_t *from = rte_pktmbuf_mtod(mbuf, const uint8_t *);
-	uint32_t in_segment = mbuf->data_len;
-	struct mif_desc desc;
-	uint32_t slot, part, used;
-	uint8_t *to;
-
-	for (uint32_t i = 0; left != 0; i++) {
-		slot = end->cursor & end->mask;
-		if (role == MIF_CLIENT) {
-			desc = spare_buffer(end, 0);
-			end->placed[slot] = desc.offset;
-			end->spares--;
-		} else {
-			desc = end->picked[i];
-		}
-		to = mif_desc_data(end->common->regions, desc);
-		for (used = 0; used < desc.length && left != 0; used += part) {
-			while (in_segment == 0) {
-				mbuf = mbuf->next;
-				from = rte_pktmbuf_mtod(mbuf, const uint8_t *);
-				in_segment = mbuf->data_len;
-			}
-			part = RTE_MIN(desc.length - used, in_segment);
-			mif_copy(to + used, from, part);
-			from += part;
-			in_segment -= part;
-			left -= part;
-		}
-		desc.length = used;
-		desc.flags = left != 0 ? MIF_DESC_NEXT : 0;
-		mif_desc_write(&end->desc[slot], desc);
-		mif_ring_end_advance(end, 1);
-	}
 }
 
 /* Slots that a client needs for so many bytes; more than free when they do not suffice. */
@@ -263,7 +190,7 @@ static enum put_result
 put_any(struct mif_queue *queue, struct mif_ring_end *end, const struct rte_mbuf *mbuf,
 		const enum mif_role role)
 {
-	uint64_t length = packet_length(mbuf);
+	uint64_t length = mif_tx_length(mbuf);
 	uint32_t free, slots;
 
 	if (length == 0) {
@@ -289,7 +216,7 @@ put_any(struct mif_queue *queue, struct mif_ring_end *end, const struct rte_mbuf
 		mif_count(&queue->counters.too_long, 1);
 		return PUT_LAST;
 	}
-	fill_slots(end, mbuf, length, role);
+	mif_tx_copy(end, mbuf, length, 0, role);
 	mif_count(&queue->counters.packets, 1);
 	mif_count(&queue->counters.bytes, length);
 	return PUT_DONE;
@@ -319,7 +246,7 @@ transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mb
 	uint32_t part, free, mixed;
 
 	while (done < count) {
-		part = RTE_MIN((uint32_t)(count - done), (uint32_t)CHUNK);
+		part = RTE_MIN((uint32_t)(count - done), (uint32_t)MIF_TX_CHUNK);
 		free = role == MIF_CLIENT ? client_slots(queue, end) :
 					    server_slots(queue, end, part);
 		part = RTE_MIN(part, free);
@@ -333,12 +260,8 @@ transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mb
 			break;
 	}
 	mif_count(&queue->counters.ring_full, done < count);
-	if (end->cursor != before) {
-		mif_ring_publish(end->own_index, end->cursor);
-		if (unlikely(mif_ring_wants_event(end->ring)) &&
-				mif_notify(end->common->notifier, end->event_fd) == 0)
-			mif_count(&queue->counters.events, 1);
-	}
+	if (end->cursor != before)
+		mif_tx_publish(queue, end);
 	return (uint16_t)done;
 }
 

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/** @file What the transmit bursts have in common, whether they copy or not. */
+
+#ifndef MEMIF_TX_H
+#define MEMIF_TX_H
+
+#include <stdint.h>
+#include <rte_branch_prediction.h>
+#include <rte_common.h>
+#include <rte_mbuf.h>
+
+#include "memif_copy.h"
+#include "memif_desc.h"
+#include "memif_notify.h"
+#include "memif_queue.h"
+#include "memif_ring.h"
+
+/** Packets that are looked at together. */
+#define MIF_TX_CHUNK 32
+
+/** The peer's index stands where it cannot: use nothing of it, and have the connection ended. */
+static inline void
+mif_tx_bad_index(struct mif_queue *queue, struct mif_ring_end *end)
+{
+	mif_count(&queue->counters.bad_index, 1);
+	mif_queue_fault(end->common, MIF_FAULT_INDEX);
+}
+
+/** The descriptor and the place of the n-th next buffer of a client. */
+static __rte_always_inline struct mif_desc
+mif_tx_spare(const struct mif_ring_end *end, uint32_t n)
+{
+	return (struct mif_desc){
+		.region = end->region,
+		.length = end->buffer_size,
+		.offset = end->spare[end->spares - 1 - n],
+	};
+}
+
+/** Bytes of a packet, not trusting pkt_len: the segments are what is copied. */
+static inline uint64_t
+mif_tx_length(const struct rte_mbuf *mbuf)
+{
+	uint64_t length = 0;
+
+	for (; mbuf != NULL; mbuf = mbuf->next)
+		length += mbuf->data_len;
+	return length;
+}
+
+/**
+ * Copy so many bytes, from the start of a segment on, into slots that hold them; their descriptors
+ * are in picked, or are spare buffers.
+ *
+ * @param more  MIF_DESC_NEXT if the packet goes on behind these bytes, else 0
+ */
+static inline void
+mif_tx_copy(struct mif_ring_end *end, const struct rte_mbuf *mbuf, uint64_t left, uint16_t more,
+		const enum mif_role role)
+{
+	const uint8_t *from = rte_pktmbuf_mtod(mbuf, const uint8_t *);
+	uint32_t in_segment = mbuf->data_len;
+	struct mif_desc desc;
+	uint32_t slot, part, used;
+	uint8_t *to;
+
+	for (uint32_t i = 0; left != 0; i++) {
+		slot = end->cursor & end->mask;
+		if (role == MIF_CLIENT) {
+			desc = mif_tx_spare(end, 0);
+			end->placed[slot] = desc.offset;
+			end->spares--;
+		} else {
+			desc = end->picked[i];
+		}
+		to = mif_desc_data(end->common->regions, desc);
+		for (used = 0; used < desc.length && left != 0; used += part) {
+			while (in_segment == 0) {
+				mbuf = mbuf->next;
+				from = rte_pktmbuf_mtod(mbuf, const uint8_t *);
+				in_segment = mbuf->data_len;
+			}
+			part = RTE_MIN(desc.length - used, in_segment);
+			mif_copy(to + used, from, part);
+			from += part;
+			in_segment -= part;
+			left -= part;
+		}
+		desc.length = used;
+		desc.flags = left != 0 ? MIF_DESC_NEXT : more;
+		mif_desc_write(&end->desc[slot], desc);
+		mif_ring_end_advance(end, 1);
+	}
+}
+
+/** Let the peer see what has been put into the ring, and wake it if it sleeps. */
+static __rte_always_inline void
+mif_tx_publish(struct mif_queue *queue, struct mif_ring_end *end)
+{
+	mif_ring_publish(end->own_index, end->cursor);
+	if (unlikely(mif_ring_wants_event(end->ring)) &&
+			mif_notify(end->common->notifier, end->event_fd) == 0)
+		mif_count(&queue->counters.events, 1);
+}
+
+#endif /* MEMIF_TX_H */
