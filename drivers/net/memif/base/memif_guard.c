@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -19,10 +20,12 @@ struct entry {
 };
 
 static struct entry entries[MIF_GUARDS_MAX];
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of who changes them */
 static unsigned int used;
 static atomic_uint reached; /* entries from here on have never been used */
 static struct sigaction previous;
 static bool installed;
+static atomic_uint inside; /* threads that replace a page now */
 
 /* Set while the previous handler runs: if that one calls ours, it must not be called again. */
 static __thread volatile sig_atomic_t passing_on;
@@ -49,6 +52,7 @@ replace_page(uintptr_t addr)
 	const uint64_t one = 1;
 	uint32_t none = 0;
 	void *page;
+	int fd;
 
 	if (entry == NULL)
 		return false;
@@ -56,11 +60,28 @@ replace_page(uintptr_t addr)
 	if (mmap(page, entry->guard.page_size, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
 		return false;
-	if (__atomic_compare_exchange_n(entry->guard.fault, &none, entry->guard.value, false,
-			    __ATOMIC_RELAXED, __ATOMIC_RELAXED) &&
-			write(entry->guard.wake_fd, &one, sizeof(one)) < 0)
+	if (!__atomic_compare_exchange_n(entry->guard.fault, &none, entry->guard.value, false,
+			    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		return true;
+	fd = __atomic_load_n(&entry->guard.wake_fd, __ATOMIC_RELAXED);
+	if (fd >= 0 && write(fd, &one, sizeof(one)) < 0)
 		return true;
 	return true;
+}
+
+/* The same, seen by mif_guard_idle(). Fence: pairs with the one there, so that either it sees us or
+ * we see what was changed before it. */
+static bool
+replace_page_seen(uintptr_t addr)
+{
+	bool done;
+
+	atomic_fetch_add_explicit(&inside, 1, memory_order_relaxed);
+	atomic_thread_fence(memory_order_seq_cst);
+	done = replace_page(addr);
+	/* Release: pairs with the acquire in mif_guard_idle(). */
+	atomic_fetch_sub_explicit(&inside, 1, memory_order_release);
+	return done;
 }
 
 /* The default: a fault is repeated when we return, a signal that was sent is sent again. */
@@ -100,7 +121,7 @@ on_sigbus(int signal, siginfo_t *info, void *context)
 {
 	int saved_errno = errno;
 
-	if (info->si_code <= 0 || !replace_page((uintptr_t)info->si_addr))
+	if (info->si_code <= 0 || !replace_page_seen((uintptr_t)info->si_addr))
 		pass_on(signal, info, context);
 	errno = saved_errno;
 }
@@ -142,8 +163,8 @@ uninstall(void)
 	installed = false;
 }
 
-int
-mif_guard_add(const struct mif_guard *guard)
+static int
+add(const struct mif_guard *guard)
 {
 	unsigned int i;
 	int ret = install();
@@ -165,17 +186,62 @@ mif_guard_add(const struct mif_guard *guard)
 	return 0;
 }
 
+int
+mif_guard_add(const struct mif_guard *guard)
+{
+	int ret;
+
+	pthread_mutex_lock(&lock);
+	ret = add(guard);
+	pthread_mutex_unlock(&lock);
+	return ret;
+}
+
+/* The entry of the mapping that starts there, or NULL. Lock held. */
+static struct entry *
+entry_of(const void *addr)
+{
+	unsigned int end = atomic_load_explicit(&reached, memory_order_relaxed);
+
+	for (unsigned int i = 0; addr != NULL && i < end; i++) {
+		if (atomic_load_explicit(&entries[i].start, memory_order_relaxed) ==
+				(uintptr_t)addr)
+			return &entries[i];
+	}
+	return NULL;
+}
+
 void
 mif_guard_remove(const void *addr)
 {
-	for (unsigned int i = 0; i < MIF_GUARDS_MAX && used != 0; i++) {
-		if (addr == NULL ||
-				atomic_load_explicit(&entries[i].start, memory_order_relaxed) !=
-						(uintptr_t)addr)
-			continue;
-		atomic_store_explicit(&entries[i].start, 0, memory_order_relaxed);
+	struct entry *entry;
+
+	pthread_mutex_lock(&lock);
+	entry = entry_of(addr);
+	if (entry != NULL) {
+		atomic_store_explicit(&entry->start, 0, memory_order_relaxed);
 		if (--used == 0)
 			uninstall();
-		return;
 	}
+	pthread_mutex_unlock(&lock);
+}
+
+void
+mif_guard_silence(const void *addr)
+{
+	struct entry *entry;
+
+	pthread_mutex_lock(&lock);
+	entry = entry_of(addr);
+	if (entry != NULL)
+		__atomic_store_n(&entry->guard.wake_fd, -1, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&lock);
+}
+
+bool
+mif_guard_idle(void)
+{
+	/* Fence: pairs with the one of the handler. */
+	atomic_thread_fence(memory_order_seq_cst);
+	return atomic_load_explicit(&inside, memory_order_acquire) == 0;
 }

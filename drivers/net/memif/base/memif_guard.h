@@ -13,6 +13,7 @@
 #ifndef MEMIF_GUARD_H
 #define MEMIF_GUARD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define MIF_GUARDS_MAX 16384 /**< guarded mappings of a process */
@@ -24,18 +25,25 @@ struct mif_guard {
 	uint64_t page_size; /**< bytes; the unit that is replaced */
 	uint32_t *fault;    /**< gets value when it is 0 */
 	uint32_t value;
-	int wake_fd; /**< an eventfd that gets one added then; non-blocking, not shared */
+	int wake_fd; /**< an eventfd that gets one added then; non-blocking, not shared; or -1 */
 };
 
 /**
  * Guard a mapping. The first one installs the handler; each makes sure that it is in place, as
  * others may have put theirs over it.
  *
- * Not for several threads at once.
- *
  * @return 0; -ENOSPC when there are MIF_GUARDS_MAX; a negative errno of sigaction(2)
  */
 int mif_guard_add(const struct mif_guard *guard);
+
+/**
+ * Nobody is to be woken any more for the mapping that starts there; it stays guarded. The file may
+ * be closed once mif_guard_idle() has said so. Nothing happens when it is not guarded.
+ */
+void mif_guard_silence(const void *addr);
+
+/** Is no thread inside the handler, where it may use what was removed or silenced meanwhile? */
+bool mif_guard_idle(void);
 
 /** The mapping that starts there is about to go. Nothing happens when it is not guarded. */
 void mif_guard_remove(const void *addr);
