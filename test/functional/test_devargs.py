@@ -41,7 +41,7 @@ GOOD = [
     "", "id=0", "id=4294967295", "role=server", "role=client", "role=master", "role=slave",
     "bsize=1", "bsize=65535", "rsize=1", "rsize=14", "mac=02:00:00:00:00:01",
     "secret=x", "secret=" + "x" * 24, "zero-copy=no", "peer-memory=any", "peer-memory=sealed",
-    "mode=ethernet", "role=server,peer-memory=sealed,rsize=11,bsize=1500,secret=abc",
+    "role=server,zero-copy=yes", "mode=ethernet", "role=server,peer-memory=sealed,rsize=11,bsize=1500,secret=abc",
 ]
 
 Probe = Callable[..., Process]

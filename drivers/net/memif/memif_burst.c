@@ -52,10 +52,12 @@ best(void)
 #endif
 
 void
-mif_burst_choose(struct rte_eth_dev *dev, enum mif_role role)
+mif_burst_choose(struct rte_eth_dev *dev, const struct mif_devargs *args)
 {
-	dev->rx_pkt_burst = best()->rx->burst[role];
-	dev->tx_pkt_burst = best()->tx->burst[role];
+	bool lends = args->zero_copy && args->role == MIF_SERVER;
+
+	dev->rx_pkt_burst = lends ? best()->rx->lending : best()->rx->burst[args->role];
+	dev->tx_pkt_burst = best()->tx->burst[args->role];
 }
 
 const char *

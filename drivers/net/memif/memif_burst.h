@@ -11,11 +11,12 @@
 
 #include <rte_ethdev.h>
 
-#include "memif_abi.h"
+#include "memif_devargs.h"
 
 /** Bursts of one direction, by role; their queue is a struct mif_queue. */
 struct mif_rx_bursts {
 	eth_rx_burst_t burst[2];
+	eth_rx_burst_t lending; /**< of a server with zero-copy */
 };
 
 /** The same for transmit. */
@@ -34,8 +35,8 @@ extern const struct mif_tx_bursts mif_tx_bursts_avx2;
 extern const struct mif_rx_bursts mif_rx_bursts_avx512;
 extern const struct mif_tx_bursts mif_tx_bursts_avx512;
 
-/** Set the burst functions of a port: for its role, and the best that the CPU and EAL allow. */
-void mif_burst_choose(struct rte_eth_dev *dev, enum mif_role role);
+/** Set the burst functions of a port: for its options, and the best that the CPU and EAL allow. */
+void mif_burst_choose(struct rte_eth_dev *dev, const struct mif_devargs *args);
 
 /** Name of the variant in use, for logs. */
 const char *mif_burst_name(void);

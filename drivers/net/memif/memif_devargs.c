@@ -193,8 +193,8 @@ parse_zero_copy(struct parser *parser, const char *value)
 {
 	int yes = parse_yes_no(value);
 
-	RTE_SET_USED(parser);
-	return yes == 1 ? -ENOTSUP : yes;
+	parser->args->zero_copy = yes == 1;
+	return yes < 0 ? yes : 0;
 }
 
 static int
@@ -390,6 +390,10 @@ mif_devargs_parse(struct mif_devargs *args, const char *who, const char *text)
 	ret = parse_pairs(&parser, list);
 	if (ret == 0)
 		ret = resolve_socket(&parser, rte_kvargs_count(list, "socket-abstract") != 0);
+	if (ret == 0 && args->zero_copy && args->role == MIF_CLIENT) {
+		MIF_LOG(ERR, who, "option zero-copy=yes is not supported yet by a client");
+		ret = -ENOTSUP;
+	}
 	if (ret == 0) {
 		warn_ineffective(&parser, list);
 		if (!parser.mac_given)

@@ -15,6 +15,7 @@
 #include "memif_log.h"
 #include "memif_port.h"
 #include "memif_queue.h"
+#include "memif_zc_server.h"
 
 #define RX_OFFLOADS RTE_ETH_RX_OFFLOAD_SCATTER
 #define TX_OFFLOADS RTE_ETH_TX_OFFLOAD_MULTI_SEGS
@@ -122,7 +123,7 @@ dev_start(struct rte_eth_dev *dev)
 	if (ret != 0)
 		return ret;
 	note_scatter(dev);
-	mif_burst_choose(dev, port->args.role);
+	mif_burst_choose(dev, &port->args);
 	mif_queue_ops_set(dev);
 	mif_ctrl_lock();
 	mif_queues_start(dev);
@@ -270,6 +271,7 @@ rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t slots, unsigned in
 		const struct rte_eth_rxconf *conf, struct rte_mempool *pool)
 {
 	uint64_t offloads = conf->offloads | dev->data->dev_conf.rxmode.offloads;
+	const struct mif_port *port = mif_port_of(dev);
 	struct mif_queue *queue;
 
 	RTE_SET_USED(slots);
@@ -292,6 +294,8 @@ rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t slots, unsigned in
 	mif_queue_set_pool(queue, pool, dev->data->port_id,
 			(offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0);
 	queue->deferred = conf->rx_deferred_start != 0;
+	if (port->args.zero_copy)
+		mif_lend_setup_queue(queue, dev->data->name);
 	dev->data->rx_queues[id] = queue;
 	return 0;
 }

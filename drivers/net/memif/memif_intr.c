@@ -12,6 +12,7 @@
 #include "memif_log.h"
 #include "memif_queue.h"
 #include "memif_ring.h"
+#include "memif_zc_server.h"
 
 #define EVENTS_PER_LOOK 8
 
@@ -104,6 +105,7 @@ mif_wait_attach(struct mif_wait *wait, struct mif_ring_end *ends)
 	atomic_thread_fence(memory_order_seq_cst);
 	if (__atomic_load_n(&wait->enabled, __ATOMIC_RELAXED) != 0) {
 		unmask(ends);
+		mif_lend_sleep(ends);
 		kick(wait);
 	}
 }
@@ -123,6 +125,7 @@ mif_rx_intr_enable(struct rte_eth_dev *dev, uint16_t queue_id)
 	struct mif_queue *queue = dev->data->rx_queues[queue_id];
 	struct mif_wait *wait = &queue->wait;
 	struct mif_ring_end *ends;
+	bool pending;
 
 	if (wait->epoll < 0)
 		return -ENOTSUP;
@@ -131,7 +134,9 @@ mif_rx_intr_enable(struct rte_eth_dev *dev, uint16_t queue_id)
 	/* Fence: pairs with the one in mif_wait_attach(). */
 	atomic_thread_fence(memory_order_seq_cst);
 	ends = mif_queue_enter_side(queue);
-	if (unmask(ends))
+	pending = unmask(ends);
+	/* Only now, as the client may fill at once what it gets back. */
+	if (!mif_lend_sleep(ends) || pending)
 		kick(wait);
 	mif_queue_leave_side(queue);
 	return 0;
@@ -142,13 +147,15 @@ mif_rx_intr_disable(struct rte_eth_dev *dev, uint16_t queue_id)
 {
 	struct mif_queue *queue = dev->data->rx_queues[queue_id];
 	struct mif_wait *wait = &queue->wait;
-	struct mif_ring_end *end;
+	struct mif_ring_end *ends, *end;
 
 	if (wait->epoll < 0)
 		return -ENOTSUP;
 	__atomic_store_n(&wait->enabled, 0, __ATOMIC_RELAXED);
-	for (end = mif_queue_enter_side(queue); end != NULL; end = end->next)
+	ends = mif_queue_enter_side(queue);
+	for (end = ends; end != NULL; end = end->next)
 		mif_ring_mask(end->ring);
+	mif_lend_wake(ends);
 	mif_count(&queue->counters.interrupts, 1);
 	mif_queue_leave_side(queue);
 	return 0;

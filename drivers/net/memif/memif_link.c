@@ -14,6 +14,7 @@
 #include "memif_link.h"
 #include "memif_notify.h"
 #include "memif_ring.h"
+#include "memif_zc_server.h"
 
 /* Detached, while a burst may still be inside; of all ports, under the control lock. */
 static TAILQ_HEAD(, mif_link) detached = TAILQ_HEAD_INITIALIZER(detached);
@@ -271,15 +272,17 @@ spare_memory(struct mif_ring_end *end, int socket)
 
 /* Cookie and, by role and direction, what the data path needs beside the ring. */
 static int
-equip_end(struct mif_ring_end *end, enum mif_role role, enum mif_dir dir, int socket,
-		const char **why)
+equip_end(struct mif_link *link, struct mif_ring_end *end, enum mif_role role, enum mif_dir dir,
+		int socket, const char **why)
 {
 	if (__atomic_load_n(&end->ring->cookie, __ATOMIC_RELAXED) != MIF_RING_COOKIE) {
 		*why = "ring without its cookie";
 		return -EPROTO;
 	}
+	if (role == MIF_SERVER && dir == MIF_S2C)
+		return pick_memory(end, socket);
 	if (role == MIF_SERVER)
-		return dir == MIF_S2C ? pick_memory(end, socket) : 0;
+		return link->lends ? mif_lend_equip(end, link, socket) : 0;
 	if (dir == MIF_C2S)
 		return spare_memory(end, socket);
 	post_all(end);
@@ -302,7 +305,7 @@ mif_link_finish(struct mif_link *link, enum mif_role role, const struct mif_geom
 			end = &link->ends[dir][i];
 			finish_end(link, end, role, &geometry->ring[dir][i]);
 			end->event_fd = link->event_fds[dir][i];
-			ret = equip_end(end, role, dir, socket, why);
+			ret = equip_end(link, end, role, dir, socket, why);
 		}
 	}
 	return ret;
@@ -337,6 +340,7 @@ mif_link_open_rx(struct mif_link *link, struct mif_queue *queue)
 	if (queue == NULL || queue->stopped || queue->id >= link->end_count[dir])
 		return;
 	ends = &link->ends[dir][queue->id];
+	mif_lend_attach(ends, queue);
 	mif_queue_open(queue, ends);
 	mif_wait_attach(&queue->wait, ends);
 }
@@ -440,21 +444,29 @@ count_lost(const struct mif_link *link, struct mif_port_counters *counters)
 	}
 }
 
+static void
+close_events(struct mif_link *link)
+{
+	for (int dir = 0; dir < MIF_DIRS; dir++) {
+		for (int i = 0; i < MIF_RINGS_MAX; i++) {
+			if (link->event_fds[dir][i] >= 0)
+				close(link->event_fds[dir][i]);
+			link->event_fds[dir][i] = -1;
+		}
+	}
+}
+
 void
 mif_link_free(struct mif_link *link)
 {
-	if (link->counters != NULL)
-		count_lost(link, link->counters);
+	close_events(link);
 	for (int dir = 0; dir < MIF_DIRS; dir++) {
 		for (uint16_t i = 0; i < link->end_count[dir]; i++) {
+			mif_lend_release(&link->ends[dir][i]);
 			rte_free(link->ends[dir][i].picked);
 			rte_free(link->ends[dir][i].spare);
 		}
 		rte_free(link->ends[dir]);
-		for (int i = 0; i < MIF_RINGS_MAX; i++) {
-			if (link->event_fds[dir][i] >= 0)
-				close(link->event_fds[dir][i]);
-		}
 	}
 	for (int i = 0; i < MIF_REGIONS_MAX; i++) {
 		if (!link->regions[i].sealed)
@@ -494,7 +506,38 @@ bursts_ended(struct mif_link *link)
 			link->waiting[left++] = link->waiting[i];
 	}
 	link->waiting_count = left;
-	return left == 0;
+	return left == 0 && mif_lend_idle(link);
+}
+
+/* If the application still has packets of it, a signal handler must not use the control thread's
+ * file any more for it, as that thread may end before. */
+static bool
+silence(struct mif_link *link)
+{
+	for (uint32_t i = 0; i < link->shared->region_count; i++) {
+		if (!link->regions[i].sealed)
+			mif_guard_silence(link->regions[i].addr);
+	}
+	return mif_guard_idle();
+}
+
+/* May a link go whose gates are shut? */
+static bool
+may_go(struct mif_link *link)
+{
+	return bursts_ended(link) && (!link->lends || silence(link));
+}
+
+/* The link may be gone when this returns, or go at any time: with the last mbuf that points into it. */
+static void
+give_back(struct mif_link *link)
+{
+	if (link->counters != NULL)
+		count_lost(link, link->counters);
+	link->counters = NULL;
+	close_events(link);
+	if (mif_lend_part(link))
+		mif_link_free(link);
 }
 
 void
@@ -505,8 +548,9 @@ mif_link_detach(struct mif_link *link, struct rte_eth_dev *dev, struct mif_port_
 		wait_for(link, dev->data->rx_queues[i]);
 	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++)
 		wait_for(link, dev->data->tx_queues[i]);
-	if (bursts_ended(link)) {
-		mif_link_free(link);
+	mif_lend_end(link);
+	if (may_go(link)) {
+		give_back(link);
 		return;
 	}
 	TAILQ_INSERT_TAIL(&detached, link, next);
@@ -532,9 +576,9 @@ mif_link_reap(void)
 
 	for (link = TAILQ_FIRST(&detached); link != NULL; link = after) {
 		after = TAILQ_NEXT(link, next);
-		if (bursts_ended(link)) {
+		if (may_go(link)) {
 			TAILQ_REMOVE(&detached, link, next);
-			mif_link_free(link);
+			give_back(link);
 		} else {
 			left++;
 		}

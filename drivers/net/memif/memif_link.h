@@ -33,6 +33,8 @@ struct mif_link {
 	uint16_t end_count[MIF_DIRS];
 	uint64_t mapped; /**< server: bytes of the regions so far */
 	enum mif_role role;
+	bool lends;		    /**< server: zero-copy */
+	bool parted;		    /**< over, but mbufs point into it; see mif_lend_part() */
 	uint32_t buffer_size;	    /**< client: bytes; 0 on a server, which cannot know */
 	struct mif_queue **waiting; /**< closed gates where a burst may still be inside */
 	uint32_t waiting_count;

@@ -120,12 +120,12 @@ log_connected(const struct mif_port *port, const struct mif_geometry *geometry)
 		snprintf(buffers, sizeof(buffers), "%u bytes", port->link->buffer_size);
 	MIF_LOG(NOTICE, port->name,
 			"connected as %s to %s: id %u, mode ethernet, rings %u rx %u tx for queues "
-			"%u rx %u tx, %u slots, buffers %s, copy, burst %s",
+			"%u rx %u tx, %u slots, buffers %s, %s, burst %s",
 			role_name(port->args.role), port->peer, port->args.id,
 			geometry->rings[client ? MIF_S2C : MIF_C2S],
 			geometry->rings[client ? MIF_C2S : MIF_S2C], port->dev->data->nb_rx_queues,
 			port->dev->data->nb_tx_queues, 1u << geometry->ring[dir][0].log2_ring_size,
-			buffers, mif_burst_name());
+			buffers, port->args.zero_copy ? "zero-copy" : "copy", mif_burst_name());
 }
 
 void

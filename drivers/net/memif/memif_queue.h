@@ -23,6 +23,7 @@
 #include "memif_gate.h"
 #include "memif_intr.h"
 
+struct mif_loans;
 struct mif_notifier;
 
 /** Why a burst wants the connection to be ended; the control thread does it. */
@@ -75,6 +76,7 @@ struct mif_ring_end {
 	uint32_t spares;  /**< how many */
 	uint32_t *placed; /**< client transmit: offset of the buffer in each slot */
 	struct mif_ring_end *next; /**< receive: further rings of the same queue */
+	struct mif_loans *loans;   /**< zero-copy receive of a server; else NULL */
 	struct mif_ring *ring;
 	rte_spinlock_t lock; /**< only if shared */
 	int event_fd;	     /**< wakes the peer; the connection's */
@@ -117,6 +119,8 @@ struct mif_counters {
 	uint64_t ring_full;  /**< transmit: bursts cut short as the peer was slow */
 	uint64_t events;     /**< transmit: wake-ups of the peer */
 	uint64_t interrupts; /**< receive: wake-ups, that is interrupts disabled again */
+	uint64_t lent;	     /**< receive: packets handed up without copying */
+	uint64_t over_mark;  /**< receive: packets copied as too many are lent */
 };
 
 /** A queue of a port. */
@@ -128,6 +132,9 @@ struct mif_queue {
 	uint64_t rearm[2]; /**< receive: data_off, refcnt, nb_segs, port and ol_flags of a new mbuf */
 	uint32_t room;	   /**< receive: bytes of an mbuf behind its headroom */
 	bool scatter;	   /**< receive: a packet may take several mbufs */
+	uint32_t lend_from; /**< receive: bytes from which on packets are not copied */
+	uint32_t lend_most; /**< receive: and up to which */
+	uint64_t no_iova;   /**< receive: bits that make an address none for devices, or 0 */
 	uint16_t id;
 	bool deferred;	      /**< the start of its port does not start it */
 	bool stopped;	      /**< its gates stay closed; under the lock */

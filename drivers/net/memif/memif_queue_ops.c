@@ -201,8 +201,9 @@ mif_burst_mode_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_burst_mo
 	const struct mif_port *port = mif_port_of(dev);
 
 	RTE_SET_USED(id);
-	snprintf(mode->info, sizeof(mode->info), "%s, copy, %s",
-			port->args.role == MIF_CLIENT ? "client" : "server", mif_burst_name());
+	snprintf(mode->info, sizeof(mode->info), "%s, %s, %s",
+			port->args.role == MIF_CLIENT ? "client" : "server",
+			port->args.zero_copy ? "zero-copy" : "copy", mif_burst_name());
 	return 0;
 }
 

@@ -15,10 +15,11 @@
 #include "memif_queue.h"
 #include "memif_ring.h"
 #include "memif_rx.h"
+#include "memif_zc_server.h"
 
 /* Where a packet's bytes are, and whether its descriptor is sound. */
 struct rx_piece {
-	const uint8_t *data;
+	uint8_t *data;
 	uint32_t length;
 	bool last; /* of its packet */
 	bool ok;
@@ -61,19 +62,56 @@ release(struct mif_ring_end *end, uint32_t count, const enum mif_role role)
 	mif_ring_end_advance(end, count);
 }
 
-/* The usual case: count sound descriptors, each a whole packet that fits into an mbuf. Else false,
- * and nothing has happened. */
+/* Bytes that a packet of this length may have at most, in one mbuf. */
+static __rte_always_inline uint32_t
+room_for(const struct mif_queue *queue, uint32_t length, const struct mif_lending *lending)
+{
+	return lending != NULL && length >= lending->from ? queue->lend_most : queue->room;
+}
+
+/* Of so many slots, how many to take at once: either they may all be lent, or none. */
+static __rte_always_inline uint32_t
+part_to_lend(const struct mif_queue *queue, const struct mif_ring_end *end, uint32_t slots,
+		struct mif_lending *lending)
+{
+	uint32_t allowance = mif_lend_allowance(end);
+
+	lending->from = allowance != 0 ? queue->lend_from : MIF_LEND_NOTHING;
+	return allowance != 0 ? RTE_MIN(slots, allowance) : slots;
+}
+
+/* How many of these packets are lent, and how many are not only because too many are already. */
+static __rte_always_inline void
+count_lending(struct mif_queue *queue, struct rte_mbuf *const *mbufs, uint32_t count,
+		const struct mif_lending *lending, uint32_t lent_before)
+{
+	uint32_t over_mark = 0;
+
+	mif_count(&queue->counters.lent, lending->slots - lent_before);
+	if (likely(lending->from == queue->lend_from))
+		return;
+	for (uint32_t i = 0; i < count; i++)
+		over_mark += mbufs[i]->pkt_len >= queue->lend_from;
+	mif_count(&queue->counters.over_mark, over_mark);
+}
+
+/*
+ * The usual case: count sound descriptors, each a whole packet that fits into an mbuf. Else false,
+ * and nothing has happened. With lending, NULL without, long ones are lent.
+ */
 static __rte_always_inline bool
 take_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
-		uint32_t count, const enum mif_role role)
+		uint32_t count, const enum mif_role role, struct mif_lending *lending)
 {
+	const uint32_t lent_before = lending != NULL ? lending->slots : 0;
 	struct rx_piece pieces[MIF_RX_CHUNK];
 	uint64_t bytes = 0;
 	bool plain = true;
 
 	for (uint32_t i = 0; i < count; i++) {
 		pieces[i] = read_piece(end, (uint16_t)(end->cursor + i), role);
-		plain &= pieces[i].ok & pieces[i].last & (pieces[i].length <= queue->room);
+		plain &= pieces[i].ok & pieces[i].last &
+				(pieces[i].length <= room_for(queue, pieces[i].length, lending));
 		rte_prefetch0(pieces[i].data);
 	}
 	if (unlikely(!plain) ||
@@ -81,12 +119,19 @@ take_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **
 		return false;
 	for (uint32_t i = 0; i < count; i++) {
 		mif_rx_init_mbuf(queue, mbufs[i], pieces[i].length);
-		mif_copy(rte_pktmbuf_mtod(mbufs[i], uint8_t *), pieces[i].data, pieces[i].length);
+		if (lending != NULL && pieces[i].length >= lending->from)
+			mif_lend(queue, end->loans, (uint16_t)(end->cursor + i), mbufs[i],
+					pieces[i].data, pieces[i].length, lending);
+		else
+			mif_copy(rte_pktmbuf_mtod(mbufs[i], uint8_t *), pieces[i].data,
+					pieces[i].length);
 		bytes += pieces[i].length;
 	}
 	release(end, count, role);
 	mif_count(&queue->counters.packets, count);
 	mif_count(&queue->counters.bytes, bytes);
+	if (lending != NULL)
+		count_lending(queue, mbufs, count, lending, lent_before);
 	return true;
 }
 
@@ -101,6 +146,29 @@ new_mbuf(const struct mif_queue *queue)
 	return mbuf;
 }
 
+/* One more segment, if that is allowed. */
+static int
+add_segment(const struct mif_queue *queue, struct rte_mbuf *head, struct rte_mbuf **last)
+{
+	if (!queue->scatter || head->nb_segs == UINT16_MAX)
+		return -EMSGSIZE;
+	(*last)->next = new_mbuf(queue);
+	if ((*last)->next == NULL)
+		return -ENOBUFS;
+	*last = (*last)->next;
+	head->nb_segs++;
+	return 0;
+}
+
+/* Can bytes be copied behind those of this segment? */
+static bool
+has_room(const struct mif_queue *queue, const struct rte_mbuf *mbuf)
+{
+	uint64_t more = mbuf->ol_flags & ~queue->rearm[1];
+
+	return mbuf->data_len != queue->room && (more & RTE_MBUF_F_EXTERNAL) == 0;
+}
+
 /* Add bytes to a packet whose last segment is *last; more segments if that is allowed. */
 static int
 append(const struct mif_queue *queue, struct rte_mbuf *head, struct rte_mbuf **last,
@@ -109,16 +177,13 @@ append(const struct mif_queue *queue, struct rte_mbuf *head, struct rte_mbuf **l
 	const uint8_t *from = piece->data;
 	uint32_t left = piece->length;
 	uint32_t part;
+	int ret;
 
 	while (left != 0) {
-		if ((*last)->data_len == queue->room) {
-			if (!queue->scatter || head->nb_segs == UINT16_MAX)
-				return -EMSGSIZE;
-			(*last)->next = new_mbuf(queue);
-			if ((*last)->next == NULL)
-				return -ENOBUFS;
-			*last = (*last)->next;
-			head->nb_segs++;
+		if (!has_room(queue, *last)) {
+			ret = add_segment(queue, head, last);
+			if (ret != 0)
+				return ret;
 		}
 		part = RTE_MIN(left, queue->room - (*last)->data_len);
 		mif_copy(rte_pktmbuf_mtod_offset(*last, uint8_t *, (*last)->data_len), from, part);
@@ -129,27 +194,55 @@ append(const struct mif_queue *queue, struct rte_mbuf *head, struct rte_mbuf **l
 	return 0;
 }
 
+/* The same without copying: a segment of its own, which is the first one if that is empty yet. */
+static int
+append_lent(const struct mif_queue *queue, const struct mif_ring_end *end, uint16_t index,
+		struct rte_mbuf *head, struct rte_mbuf **last, const struct rx_piece *piece,
+		struct mif_lending *lending)
+{
+	int ret = (*last)->data_len == 0 ? 0 : add_segment(queue, head, last);
+
+	if (ret != 0)
+		return ret;
+	mif_lend(queue, end->loans, index, *last, piece->data, piece->length, lending);
+	(*last)->data_len = (uint16_t)piece->length;
+	return 0;
+}
+
+/* Is this piece of a packet to be lent? A packet of several is if it may have several segments. */
+static bool
+is_lent(const struct mif_queue *queue, uint32_t slots, uint32_t length,
+		const struct mif_lending *lending)
+{
+	return lending != NULL && length >= lending->from && length <= queue->lend_most &&
+			(slots == 1 || queue->scatter);
+}
+
 /*
- * Copy a packet of so many slots into mbufs. The chain's length is what mif_rx_chain_length() saw; from
+ * Take a packet of so many slots into mbufs. The chain's length is what mif_rx_chain_length() saw; from
  * here on flags do not count, so it does not matter if the peer changes them.
  */
 static int
-copy_packet(const struct mif_queue *queue, const struct mif_ring_end *end, uint32_t slots,
-		const enum mif_role role, struct rte_mbuf **packet)
+take_packet(const struct mif_queue *queue, const struct mif_ring_end *end, uint32_t slots,
+		const enum mif_role role, struct mif_lending *lending, struct rte_mbuf **packet)
 {
 	struct rte_mbuf *head = new_mbuf(queue);
 	struct rte_mbuf *last = head;
 	struct rx_piece piece;
+	uint16_t index;
 	int ret = 0;
 
 	if (head == NULL)
 		return -ENOBUFS;
 	for (uint32_t i = 0; i < slots && ret == 0; i++) {
-		piece = read_piece(end, (uint16_t)(end->cursor + i), role);
+		index = (uint16_t)(end->cursor + i);
+		piece = read_piece(end, index, role);
 		if (!piece.ok)
 			ret = -EINVAL;
 		else if ((uint64_t)head->pkt_len + piece.length > MIF_PACKET_MAX)
 			ret = -EMSGSIZE;
+		else if (is_lent(queue, slots, piece.length, lending))
+			ret = append_lent(queue, end, index, head, &last, &piece, lending);
 		else
 			ret = append(queue, head, &last, &piece);
 		head->pkt_len += ret == 0 ? piece.length : 0;
@@ -184,8 +277,9 @@ clear_next(struct mif_ring_end *end, uint32_t slots)
  */
 static __rte_always_inline uint32_t
 take_any(struct mif_queue *queue, struct mif_ring_end *end, uint32_t ready,
-		struct rte_mbuf **packet, const enum mif_role role)
+		struct rte_mbuf **packet, const enum mif_role role, struct mif_lending *lending)
 {
+	const uint32_t lent_before = lending != NULL ? lending->slots : 0;
 	uint32_t slots = mif_rx_chain_length(end, ready);
 	int ret;
 
@@ -195,7 +289,7 @@ take_any(struct mif_queue *queue, struct mif_ring_end *end, uint32_t ready,
 			mif_queue_fault(end->common, MIF_FAULT_CHAIN);
 		return 0;
 	}
-	ret = copy_packet(queue, end, slots, role, packet);
+	ret = take_packet(queue, end, slots, role, lending, packet);
 	if (ret == -ENOBUFS) {
 		mif_count(&queue->counters.no_mbuf, 1);
 		return 0;
@@ -210,6 +304,9 @@ take_any(struct mif_queue *queue, struct mif_ring_end *end, uint32_t ready,
 	else
 		mif_count(&queue->counters.bytes, (*packet)->pkt_len);
 	mif_count(&queue->counters.packets, ret == 0);
+	if (lending != NULL && ret == 0)
+		count_lending(queue, packet, 1, lending,
+				lending->slots - (lending->slots != lent_before));
 	return slots;
 }
 
@@ -219,20 +316,50 @@ take_any(struct mif_queue *queue, struct mif_ring_end *end, uint32_t ready,
  */
 static __rte_noinline uint16_t
 take_mixed(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
-		uint16_t count, uint32_t *ready, const enum mif_role role)
+		uint16_t count, uint32_t *ready, const enum mif_role role,
+		struct mif_lending *lending)
 {
 	uint16_t done = 0;
 	uint32_t slots;
 
 	do {
+		if (lending != NULL)
+			part_to_lend(queue, end, 0, lending);
 		if (role == MIF_CLIENT)
-			slots = take_any(queue, end, *ready, &mbufs[done], MIF_CLIENT);
+			slots = take_any(queue, end, *ready, &mbufs[done], MIF_CLIENT, NULL);
 		else
-			slots = take_any(queue, end, *ready, &mbufs[done], MIF_SERVER);
+			slots = take_any(queue, end, *ready, &mbufs[done], MIF_SERVER, lending);
 		*ready -= slots;
 		if (slots != 0 && mbufs[done] != NULL)
 			done++;
 	} while (slots != 0 && done < count && *ready != 0);
+	return done;
+}
+
+/* Take up to count packets; returns how many there are in mbufs. */
+static __rte_always_inline uint16_t
+take(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs, uint16_t count,
+		uint32_t ready, const enum mif_role role, struct mif_lending *lending)
+{
+	uint16_t done = 0;
+	uint32_t left, part;
+
+	while (ready != 0 && done < count) {
+		part = RTE_MIN(RTE_MIN(ready, (uint32_t)(count - done)), (uint32_t)MIF_RX_CHUNK);
+		if (lending != NULL)
+			part = part_to_lend(queue, end, part, lending);
+		if (likely(take_plain(queue, end, &mbufs[done], part, role, lending))) {
+			ready -= part;
+			done = (uint16_t)(done + part);
+			continue;
+		}
+		left = ready;
+		done = (uint16_t)(done +
+				take_mixed(queue, end, &mbufs[done], (uint16_t)part, &ready, role,
+						lending));
+		if (ready == left)
+			break;
+	}
 	return done;
 }
 
@@ -242,26 +369,38 @@ receive(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbu
 {
 	uint32_t ready = mif_rx_ready(queue, end, end->size);
 	const uint16_t before = end->cursor;
-	uint16_t done = 0;
-	uint32_t left, part;
+	uint16_t done = take(queue, end, mbufs, count, ready, role, NULL);
 
-	while (ready != 0 && done < count) {
-		part = RTE_MIN(RTE_MIN(ready, (uint32_t)(count - done)), (uint32_t)MIF_RX_CHUNK);
-		if (likely(take_plain(queue, end, &mbufs[done], part, role))) {
-			ready -= part;
-			done = (uint16_t)(done + part);
-			continue;
-		}
-		left = ready;
-		done = (uint16_t)(done +
-				take_mixed(queue, end, &mbufs[done], (uint16_t)part, &ready, role));
-		if (ready == left)
-			break;
-	}
 	/* A client's buffers are all posted, always: its index is a ring ahead of its cursor. */
 	if (end->cursor != before)
 		mif_ring_publish(end->own_index,
 				(uint16_t)(end->cursor + (role == MIF_CLIENT ? end->size : 0)));
+	return done;
+}
+
+/* The same for a server with zero-copy: slots go back when nobody uses their packets any more. */
+static __rte_always_inline uint16_t
+receive_lending(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
+		uint16_t count)
+{
+	struct mif_lending lending = { .from = queue->lend_from };
+	const uint16_t before = end->cursor;
+	uint16_t done = 0;
+	uint32_t ready;
+
+	if (mif_loans_out(end->loans) != 0)
+		mif_loans_give_back(end->loans);
+	ready = mif_lend_ready(queue, end);
+	if (ready == 0)
+		return 0;
+	lending.stamp = mif_lend_stamp();
+	done = take(queue, end, mbufs, count, ready, MIF_SERVER, &lending);
+	if (end->cursor == before)
+		return done;
+	mif_loans_taken(end->loans, end->cursor, lending.slots != 0);
+	/* What was copied goes back at once if nothing stands before it. */
+	if (lending.slots == 0)
+		mif_loans_give_back(end->loans);
 	return done;
 }
 
@@ -290,6 +429,22 @@ rx_server(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 	return rx_burst(queue, mbufs, count, MIF_SERVER);
 }
 
+static uint16_t
+rx_lending(void *rx_queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	struct mif_queue *queue = rx_queue;
+	struct mif_ring_end *end = mif_gate_enter(&queue->gate);
+	uint16_t done = 0;
+
+	for (; end != NULL; end = end->next)
+		done = (uint16_t)(done +
+				receive_lending(queue, end, &mbufs[done],
+						(uint16_t)(count - done)));
+	mif_gate_leave(&queue->gate);
+	return done;
+}
+
 const struct mif_rx_bursts MIF_BURST_NAME(rx, MIF_VARIANT) = {
 	.burst = { [MIF_CLIENT] = rx_client, [MIF_SERVER] = rx_server },
+	.lending = rx_lending,
 };

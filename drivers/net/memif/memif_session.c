@@ -55,7 +55,10 @@ make_link(struct mif_session *session)
 
 	session->link = mif_link_create((uint32_t)data->nb_rx_queues + data->nb_tx_queues,
 			data->numa_node);
-	return session->link == NULL ? -ENOMEM : 0;
+	if (session->link == NULL)
+		return -ENOMEM;
+	session->link->lends = session->port->args.zero_copy && session->conn.role == MIF_SERVER;
+	return 0;
 }
 
 static void

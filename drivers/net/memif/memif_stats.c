@@ -11,6 +11,7 @@
 #include "memif_ethdev.h"
 #include "memif_port.h"
 #include "memif_queue.h"
+#include "memif_zc_server.h"
 
 /* An extended counter: the sum of one member over queues, or a member of the port. */
 struct xstat {
@@ -27,6 +28,8 @@ static const struct xstat rx_xstats[] = {
 	{ "rx_bad_indices", QUEUE(bad_index) },
 	{ "rx_too_long_packets", QUEUE(too_long) },
 	{ "rx_interrupts_taken", QUEUE(interrupts) },
+	{ "rx_zero_copy_packets", QUEUE(lent) },
+	{ "rx_zero_copy_high_water_packets", QUEUE(over_mark) },
 };
 
 static const struct xstat tx_xstats[] = {
@@ -45,7 +48,10 @@ static const struct xstat port_xstats[] = {
 	{ "tx_lost_with_peer_packets", PORT(tx_lost) },
 };
 
-#define XSTATS (RTE_DIM(rx_xstats) + RTE_DIM(tx_xstats) + RTE_DIM(port_xstats))
+/* Not a counter: for how long the application has had a packet that it was lent. */
+#define OLDEST "rx_zero_copy_oldest_ms"
+
+#define XSTATS (RTE_DIM(rx_xstats) + RTE_DIM(tx_xstats) + RTE_DIM(port_xstats) + 1)
 
 /* Whoever writes a counter goes on: each is read once, by itself. */
 static uint64_t
@@ -153,6 +159,27 @@ mif_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
 }
 #endif
 
+static uint64_t
+oldest_lent(const struct rte_eth_dev *dev)
+{
+	const struct mif_ring_end *end;
+	struct mif_queue *queue;
+	uint64_t oldest = 0;
+	uint64_t age;
+
+	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++) {
+		queue = dev->data->rx_queues[i];
+		if (queue == NULL)
+			continue;
+		for (end = mif_queue_enter_side(queue); end != NULL; end = end->next) {
+			age = mif_lend_oldest_ms(end);
+			oldest = RTE_MAX(oldest, age);
+		}
+		mif_queue_leave_side(queue);
+	}
+	return oldest;
+}
+
 int
 mif_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *xstats, unsigned int size)
 {
@@ -168,6 +195,7 @@ mif_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *xstats, unsigned i
 	for (unsigned int i = 0; i < RTE_DIM(port_xstats); i++)
 		xstats[n++].value = since_reset(&port->counters, &port->cleared,
 				port_xstats[i].offset);
+	xstats[n++].value = oldest_lent(dev);
 	for (unsigned int i = 0; i < n; i++)
 		xstats[i].id = i;
 	return (int)n;
@@ -192,6 +220,7 @@ mif_xstats_get_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name *names, 
 	n += name_some(&names[n], rx_xstats, RTE_DIM(rx_xstats));
 	n += name_some(&names[n], tx_xstats, RTE_DIM(tx_xstats));
 	n += name_some(&names[n], port_xstats, RTE_DIM(port_xstats));
+	snprintf(names[n++].name, sizeof(names->name), "%s", OLDEST);
 	return (int)n;
 }
 

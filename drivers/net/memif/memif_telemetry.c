@@ -21,6 +21,7 @@
 #include "memif_port.h"
 #include "memif_ring.h"
 #include "memif_session.h"
+#include "memif_zc_server.h"
 
 /* Telemetry's answers have 16 KB: further regions and rings are got by a second parameter. */
 #define REGIONS_PER_ANSWER 128
@@ -168,6 +169,10 @@ add_ring(struct rte_tel_data *dict, const struct mif_ring_end *end, bool transmi
 	mif_tel_add_uint(dict, "interrupts", (flags & MIF_RING_MASK_INT) == 0);
 	if (transmit)
 		mif_tel_add_uint(dict, "shared", end->shared);
+	if (end->loans != NULL) {
+		mif_tel_add_uint(dict, "lent", mif_lend_count(end));
+		mif_tel_add_uint(dict, "not_given_back", mif_loans_out(end->loans));
+	}
 }
 
 static void

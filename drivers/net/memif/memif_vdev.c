@@ -35,7 +35,7 @@ create_port(struct rte_vdev_device *vdev, const struct mif_devargs *args)
 		rte_eth_dev_release_port(dev);
 		return ret;
 	}
-	mif_burst_choose(dev, args->role);
+	mif_burst_choose(dev, args);
 	rte_eth_dev_probing_finish(dev);
 	return 0;
 }

@@ -25,12 +25,18 @@ mif_gate_setup(void)
 	return ret;
 }
 
+bool
+mif_gate_needs_fence(void)
+{
+	return !atomic_load(&registered);
+}
+
 void
 mif_gate_init(struct mif_gate *gate)
 {
 	atomic_init(&gate->behind, NULL);
 	atomic_init(&gate->busy, 0);
-	gate->fence = !atomic_load(&registered);
+	gate->fence = mif_gate_needs_fence();
 }
 
 int

@@ -34,6 +34,9 @@ struct mif_gate {
  */
 int mif_gate_setup(void);
 
+/** Is there no membarrier(2), so whoever would rely on mif_gate_barrier() needs a fence? */
+bool mif_gate_needs_fence(void);
+
 /** A closed gate. */
 void mif_gate_init(struct mif_gate *gate);
 

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/**
+ * @file
+ * Zero-copy receive of a server: long packets go up where the client has written them, in mbufs with
+ * an external buffer. Their slots are lent, see memif_loan.h, and go back when the mbufs are freed.
+ * What a connection has mapped stays until the last such mbuf is freed.
+ */
+
+#ifndef MEMIF_ZC_SERVER_H
+#define MEMIF_ZC_SERVER_H
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <rte_cycles.h>
+#include <rte_mbuf.h>
+
+#include "memif_loan.h"
+#include "memif_queue.h"
+
+struct mif_link;
+
+/** Bytes from which on a packet is lent. */
+#define MIF_LEND_FROM 512u
+
+/** Beyond this share of a ring's slots, packets are copied: a half, and a half of the other half. */
+#define MIF_LEND_MARK(size) ((size) - (size) / 4)
+
+/** What it takes that nothing is lent. */
+#define MIF_LEND_NOTHING UINT32_MAX
+
+/** Of a slot's loan: what its mbuf points to. */
+static_assert(sizeof(struct rte_mbuf_ext_shared_info) <= sizeof(((struct mif_loan *)0)->room),
+		"a loan has room for what DPDK wants to know of an external buffer");
+
+/** What one burst lends. */
+struct mif_lending {
+	uint32_t from;	/**< bytes; shorter packets are copied */
+	uint32_t slots; /**< lent so far */
+	uint32_t stamp; /**< now, see mif_lend_stamp() */
+};
+
+/** Now, in about half milliseconds: loans note it. */
+static inline uint32_t
+mif_lend_stamp(void)
+{
+	return (uint32_t)(rte_rdtsc() >> 20);
+}
+
+static __rte_always_inline struct rte_mbuf_ext_shared_info *
+mif_lend_info(struct mif_loan *slot)
+{
+	return (struct rte_mbuf_ext_shared_info *)(void *)slot->room;
+}
+
+/**
+ * Let an mbuf fresh from its pool point to a packet, or a piece of one, in the slot with this index.
+ * There is no room in it beside the packet: what lies around it may be another one, or not of the
+ * client's buffers at all.
+ */
+static __rte_always_inline void
+mif_lend(const struct mif_queue *queue, struct mif_loans *loans, uint16_t index,
+		struct rte_mbuf *mbuf, uint8_t *data, uint32_t length, struct mif_lending *lending)
+{
+	struct mif_loan *slot = &loans->slots[index & loans->mask];
+	struct rte_mbuf_ext_shared_info *info = mif_lend_info(slot);
+
+	rte_mbuf_ext_refcnt_set(info, 1);
+	mif_loan_begin(loans, slot);
+	__atomic_store_n(&loans->since[index & loans->mask], lending->stamp, __ATOMIC_RELAXED);
+	mbuf->buf_addr = data;
+	rte_mbuf_iova_set(mbuf, (rte_iova_t)(uintptr_t)data | queue->no_iova);
+	mbuf->buf_len = (uint16_t)length;
+	mbuf->shinfo = info;
+	mbuf->data_off = 0;
+	mbuf->ol_flags = queue->rearm[1] | RTE_MBUF_F_EXTERNAL;
+	lending->slots++;
+}
+
+/**
+ * Slots that the client has handed over. It cannot have handed over again those that it has not got
+ * back: an mbuf may point to them.
+ */
+static __rte_always_inline uint32_t
+mif_lend_ready(struct mif_queue *queue, const struct mif_ring_end *end)
+{
+	/* In this order: a slot that it got back meanwhile may be among those handed over. */
+	uint16_t head = mif_ring_peek(end->peer_index);
+	uint32_t ready = mif_ring_span(end->cursor, head);
+
+	if (likely(ready + mif_loans_out(end->loans) <= end->size))
+		return ready;
+	mif_count(&queue->counters.bad_index, 1);
+	mif_queue_fault(end->common, MIF_FAULT_INDEX);
+	return 0;
+}
+
+/**
+ * Slots that may be lent from the cursor on.
+ *
+ * One mbuf that is held for long stops its ring after as many slots as there are, mark or not; but
+ * what is copied beyond the mark is not held with it.
+ */
+static __rte_always_inline uint32_t
+mif_lend_allowance(const struct mif_ring_end *end)
+{
+	uint16_t given = atomic_load_explicit(&end->loans->given, memory_order_relaxed);
+	uint32_t out = mif_ring_span(given, end->cursor);
+	uint32_t mark = MIF_LEND_MARK(end->size);
+
+	return out < mark ? mark - out : 0;
+}
+
+/**
+ * Prepare a receive queue: its pool is set. Packets are copied if mbufs of the pool cannot point
+ * elsewhere.
+ *
+ * @param who  name of the port, for the log
+ */
+void mif_lend_setup_queue(struct mif_queue *queue, const char *who);
+
+/**
+ * Make the loans of a receive ring.
+ *
+ * @param socket  NUMA node for them
+ * @return 0 or -ENOMEM
+ */
+int mif_lend_equip(struct mif_ring_end *end, struct mif_link *link, int socket);
+
+/** These ring ends are to be a queue's, which is set up and whose gate is shut. */
+void mif_lend_attach(struct mif_ring_end *ends, const struct mif_queue *queue);
+
+/** Give back what mif_lend_equip() made, if it did; no slot is lent. */
+void mif_lend_release(struct mif_ring_end *end);
+
+/** The link's gates are shut; mif_gate_barrier() must follow. */
+void mif_lend_end(struct mif_link *link);
+
+/** After the barrier: does no thread that frees an mbuf use the link's rings any more? */
+bool mif_lend_idle(struct mif_link *link);
+
+/**
+ * Its owner has no more use for the link, nor has any burst.
+ *
+ * @return true if no mbuf has either, so it can be freed; else it frees itself with the last one
+ */
+bool mif_lend_part(struct mif_link *link);
+
+/** Receive interrupts of a queue with these ring ends are to be enabled: after that, whoever frees
+ * an mbuf gives slots back. Returns false when the receiver has to do it once more itself. */
+bool mif_lend_sleep(struct mif_ring_end *ends);
+
+/** They are disabled. */
+void mif_lend_wake(struct mif_ring_end *ends);
+
+/** Slots of a ring whose packets the application has now; of a connection that is there. */
+uint32_t mif_lend_count(const struct mif_ring_end *end);
+
+/** Milliseconds for which it has had the oldest of them, 0 without. */
+uint64_t mif_lend_oldest_ms(const struct mif_ring_end *end);
+
+#endif /* MEMIF_ZC_SERVER_H */
