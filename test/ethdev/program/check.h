@@ -22,6 +22,8 @@ extern const struct test_case queue_start_cases[];
 extern const struct test_case port_cases[];
 extern const struct test_case stats_cases[];
 extern const struct test_case packet_cases[];
+extern const struct test_case lent_cases[];
+extern const struct test_case outlive_cases[];
 
 /** What the driver reports, one line per feature of DPDK's guide. */
 void print_features(void);

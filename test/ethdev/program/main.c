@@ -23,6 +23,8 @@ static const struct test_case *const cases[] = {
 	port_cases,
 	stats_cases,
 	packet_cases,
+	lent_cases,
+	outlive_cases,
 };
 
 static bool failed;

@@ -185,7 +185,7 @@ send_packets(uint16_t port, uint16_t queue, uint16_t count, uint32_t length)
 	return sent;
 }
 
-static bool
+bool
 is_intact(const struct rte_mbuf *packet, uint32_t length)
 {
 	uint32_t done = 0;

@@ -78,6 +78,9 @@ uint16_t send_packets(uint16_t port, uint16_t queue, uint16_t count, uint32_t le
 /** Receive and free up to so many packets; their bytes must be those of send_packets(). */
 uint16_t take_packets(uint16_t port, uint16_t queue, uint16_t count, uint32_t length);
 
+/** Are these the bytes of a packet of send_packets() with this length? */
+bool is_intact(const struct rte_mbuf *packet, uint32_t length);
+
 /** The value of an extended counter; UINT64_MAX when there is none of that name. */
 uint64_t xstat(uint16_t port, const char *name);
 
