@@ -10,6 +10,7 @@
 
 #include "commands.h"
 #include "events.h"
+#include "held.h"
 #include "poller.h"
 #include "ports.h"
 
@@ -201,8 +202,17 @@ run_mode(struct call *call)
 		poller_set_mode(POLL_SINK);
 	else if (strcmp(call->args[0], "echo") == 0)
 		poller_set_mode(POLL_ECHO);
+	else if (strcmp(call->args[0], "hold") == 0)
+		poller_set_mode(POLL_HOLD);
 	else
 		return -EINVAL;
+	return 0;
+}
+
+static int
+run_length(struct call *call)
+{
+	poller_set_length((uint16_t)atoi(call->args[0]));
 	return 0;
 }
 
@@ -220,6 +230,23 @@ static int
 run_mbufs(struct call *call)
 {
 	fprintf(call->answer, " %u", mbufs_in_use());
+	return 0;
+}
+
+static int
+run_held(struct call *call)
+{
+	struct held_sum sum = held_look();
+
+	fprintf(call->answer, " %u %u %" PRIu64 " %u", sum.packets, sum.external, sum.bytes,
+			sum.sum);
+	return 0;
+}
+
+static int
+run_free(struct call *call)
+{
+	held_free((unsigned int)atoi(call->args[0]));
 	return 0;
 }
 
@@ -254,7 +281,10 @@ static const struct command {
 	{ "release", 0, false, run_release },  /* */
 	{ "restart", 2, true, run_restart },   /* PORT TIMES */
 	{ "reattach", 2, true, run_reattach }, /* PORT TIMES */
-	{ "mode", 1, false, run_mode },	       /* load|sink|echo */
+	{ "mode", 1, false, run_mode },	       /* load|sink|echo|hold */
+	{ "length", 1, false, run_length },    /* BYTES of each packet of the load */
+	{ "held", 0, false, run_held },	       /* packets, external ones, bytes, their sum */
+	{ "free", 1, false, run_free },	       /* COUNT of the held ones, 0 for all */
 	{ "poll", 2, true, run_poll },	       /* PORT off|QUEUES */
 	{ "mbufs", 0, false, run_mbufs },      /* in use */
 	{ "turns", 0, false, run_turns },      /* of the polling lcore */

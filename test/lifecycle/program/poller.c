@@ -11,6 +11,7 @@
 #include <rte_lcore.h>
 #include <rte_mbuf.h>
 
+#include "held.h"
 #include "poller.h"
 
 #define BURST 32
@@ -25,6 +26,7 @@ struct slot {
 static struct slot slots[RTE_MAX_ETHPORTS];
 static struct rte_mempool *pool;
 static atomic_uint mode = POLL_LOAD;
+static atomic_uint length = PACKET;
 static atomic_bool ending;
 static atomic_ullong turns;
 static unsigned int lcore = RTE_MAX_LCORE;
@@ -42,11 +44,12 @@ static uint16_t
 make_packets(struct rte_mbuf **mbufs)
 {
 	static uint8_t number;
+	uint16_t bytes = (uint16_t)atomic_load(&length);
 
 	if (rte_pktmbuf_alloc_bulk(pool, mbufs, BURST) != 0)
 		return 0;
 	for (int i = 0; i < BURST; i++)
-		memset(rte_pktmbuf_append(mbufs[i], PACKET), number++, PACKET);
+		memset(rte_pktmbuf_append(mbufs[i], bytes), number++, bytes);
 	return BURST;
 }
 
@@ -62,6 +65,10 @@ poll_queue(struct slot *slot, uint16_t port, uint16_t queue, enum poll_mode how)
 	if (how == POLL_LOAD) {
 		rte_pktmbuf_free_bulk(mbufs, count);
 		count = make_packets(mbufs);
+	}
+	if (how == POLL_HOLD) {
+		held_add(mbufs, received);
+		return received != 0;
 	}
 	if (how != POLL_SINK && count != 0)
 		sent = rte_eth_tx_burst(port, queue, mbufs, count);
@@ -112,6 +119,12 @@ void
 poller_set_mode(enum poll_mode wanted)
 {
 	atomic_store(&mode, wanted);
+}
+
+void
+poller_set_length(uint16_t wanted)
+{
+	atomic_store(&length, wanted);
 }
 
 void

@@ -15,6 +15,7 @@ enum poll_mode {
 	POLL_LOAD, /**< receive and free, send as much as goes */
 	POLL_SINK, /**< receive and free */
 	POLL_ECHO, /**< send back what comes in */
+	POLL_HOLD, /**< receive and keep; see held.h */
 };
 
 /** Nanoseconds of CLOCK_MONOTONIC. */
@@ -27,6 +28,9 @@ int poller_start(struct rte_mempool *pool);
 void poller_stop(void);
 
 void poller_set_mode(enum poll_mode mode);
+
+/** Bytes of each packet that POLL_LOAD sends; 64 at first. */
+void poller_set_length(uint16_t length);
 
 /** Poll so many queues of a started port. */
 void poller_add(uint16_t port, uint16_t queues);
