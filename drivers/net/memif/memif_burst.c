@@ -6,6 +6,7 @@
 #include <rte_vect.h>
 
 #include "memif_burst.h"
+#include "memif_offload.h"
 
 /* One build of the bursts. */
 struct variant {
@@ -58,6 +59,7 @@ mif_burst_choose(struct rte_eth_dev *dev, const struct mif_devargs *args)
 
 	dev->rx_pkt_burst = lends ? best()->rx->lending : best()->rx->burst[args->role];
 	dev->tx_pkt_burst = best()->tx->burst[args->role];
+	mif_offload_wrap(dev);
 }
 
 const char *

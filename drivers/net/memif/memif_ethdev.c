@@ -13,12 +13,14 @@
 #include "memif_ethdev.h"
 #include "memif_intr.h"
 #include "memif_log.h"
+#include "memif_offload.h"
 #include "memif_port.h"
 #include "memif_queue.h"
 #include "memif_zc_server.h"
 
-#define RX_OFFLOADS RTE_ETH_RX_OFFLOAD_SCATTER
-#define TX_OFFLOADS RTE_ETH_TX_OFFLOAD_MULTI_SEGS
+#define RX_QUEUE_OFFLOADS MIF_OFFLOAD_RX
+#define RX_OFFLOADS (RTE_ETH_RX_OFFLOAD_SCATTER | RX_QUEUE_OFFLOADS)
+#define TX_OFFLOADS (RTE_ETH_TX_OFFLOAD_MULTI_SEGS | MIF_OFFLOAD_TX)
 
 static int
 dev_configure(struct rte_eth_dev *dev)
@@ -63,6 +65,7 @@ dev_info_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 	info->min_mtu = RTE_ETHER_MIN_MTU;
 	info->max_mtu = UINT16_MAX;
 	info->rx_offload_capa = RX_OFFLOADS;
+	info->rx_queue_offload_capa = RX_QUEUE_OFFLOADS;
 	info->tx_offload_capa = TX_OFFLOADS;
 	set_descriptor_limits(info, (uint16_t)(1u << port->args.log2_ring_size));
 	return 0;
@@ -263,6 +266,8 @@ create_queue(const struct rte_eth_dev *dev, const char *kind, uint16_t id, unsig
 	if (queue == NULL)
 		MIF_LOG(ERR, dev->data->name, "no memory for %s queue %u on NUMA node %d", kind, id,
 				(int)socket);
+	else
+		queue->port_id = dev->data->port_id;
 	return queue;
 }
 
@@ -296,8 +301,22 @@ rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t slots, unsigned in
 	queue->deferred = conf->rx_deferred_start != 0;
 	if (port->args.zero_copy)
 		mif_lend_setup_queue(queue, dev->data->name);
+	mif_queue_set_strip(queue, (offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) != 0);
 	dev->data->rx_queues[id] = queue;
 	return 0;
+}
+
+static bool
+equip_offloads(const struct rte_eth_dev *dev, struct mif_queue *queue, int socket)
+{
+	if ((dev->data->dev_conf.txmode.offloads & MIF_OFFLOAD_TX) == 0)
+		return true;
+	queue->offload = mif_offload_create(socket);
+	if (queue->offload == NULL)
+		MIF_LOG(ERR, dev->data->name,
+				"no memory for the offloads of transmit queue %u on NUMA node %d",
+				queue->id, socket);
+	return queue->offload != NULL;
 }
 
 static int
@@ -311,6 +330,12 @@ tx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t slots, unsigned in
 	if (queue == NULL)
 		return -ENOMEM;
 	queue->deferred = conf->tx_deferred_start != 0;
+	if (!equip_offloads(dev, queue, (int)socket)) {
+		mif_ctrl_lock();
+		mif_queue_drop(queue);
+		mif_ctrl_unlock();
+		return -ENOMEM;
+	}
 	dev->data->tx_queues[id] = queue;
 	return 0;
 }
@@ -422,8 +447,8 @@ const struct eth_dev_ops mif_ethdev_ops = {
 	.rx_queue_intr_disable = mif_rx_intr_disable,
 	.rxq_info_get = mif_rxq_info_get,
 	.txq_info_get = mif_txq_info_get,
-	.rx_burst_mode_get = mif_burst_mode_get,
-	.tx_burst_mode_get = mif_burst_mode_get,
+	.rx_burst_mode_get = mif_rx_burst_mode_get,
+	.tx_burst_mode_get = mif_tx_burst_mode_get,
 	.tx_done_cleanup = mif_tx_done_cleanup,
 	.dev_supported_ptypes_get = supported_ptypes_get,
 	.link_update = link_update,
@@ -436,6 +461,8 @@ const struct eth_dev_ops mif_ethdev_ops = {
 	.mac_addr_remove = mac_addr_remove,
 	.set_mc_addr_list = set_mc_addr_list,
 	.mtu_set = mtu_set,
+	.vlan_offload_set = mif_vlan_offload_set,
+	.vlan_strip_queue_set = mif_vlan_strip_queue_set,
 	.stats_get = mif_stats_get,
 	.stats_reset = mif_stats_reset,
 	.xstats_get = mif_xstats_get,

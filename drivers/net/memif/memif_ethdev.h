@@ -44,7 +44,8 @@ void mif_queue_ops_set(struct rte_eth_dev *dev);
 
 void mif_rxq_info_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_rxq_info *info);
 void mif_txq_info_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_txq_info *info);
-int mif_burst_mode_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_burst_mode *mode);
+int mif_rx_burst_mode_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_burst_mode *mode);
+int mif_tx_burst_mode_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_burst_mode *mode);
 int mif_tx_done_cleanup(void *queue, uint32_t count);
 
 /** Rings of the port's connection; 0 without one. Lock held. */

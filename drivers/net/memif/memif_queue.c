@@ -38,6 +38,7 @@ mif_queue_drop(struct mif_queue *queue)
 	if (--queue->holders != 0)
 		return;
 	mif_wait_close(&queue->wait);
+	rte_free(queue->offload);
 	rte_free(queue);
 }
 

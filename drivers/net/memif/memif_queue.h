@@ -116,6 +116,7 @@ struct mif_counters {
 	uint64_t bad_index; /**< bursts that saw an impossible index */
 	uint64_t too_long; /**< packets dropped: longer than an mbuf without scatter, or than a ring */
 	uint64_t empty;	   /**< transmit: packets of no bytes, dropped */
+	uint64_t bad_offload; /**< transmit: packets dropped as their flags do not fit their headers */
 	uint64_t ring_full;  /**< transmit: bursts cut short as the peer was slow */
 	uint64_t events;     /**< transmit: wake-ups of the peer */
 	uint64_t interrupts; /**< receive: wake-ups, that is interrupts disabled again */
@@ -135,11 +136,14 @@ struct mif_queue {
 	uint32_t lend_from; /**< receive: bytes from which on packets are not copied */
 	uint32_t lend_most; /**< receive: and up to which */
 	uint64_t no_iova;   /**< receive: bits that make an address none for devices, or 0 */
+	bool strip;	    /**< receive: VLAN tags go from the packet to the mbuf */
 	uint16_t id;
-	bool deferred;	      /**< the start of its port does not start it */
-	bool stopped;	      /**< its gates stay closed; under the lock */
-	struct mif_wait wait; /**< receive */
-	uint32_t holders;     /**< its port, and connections that wait for it; under the lock */
+	uint16_t port_id;
+	bool deferred;		     /**< the start of its port does not start it */
+	bool stopped;		     /**< its gates stay closed; under the lock */
+	struct mif_wait wait;	     /**< receive */
+	struct mif_offload *offload; /**< transmit: NULL without offloads */
+	uint32_t holders; /**< its port, and connections that wait for it; under the lock */
 	struct mif_counters counters __rte_cache_aligned;
 	struct mif_counters cleared; /**< what they were at the last reset */
 } __rte_cache_aligned;

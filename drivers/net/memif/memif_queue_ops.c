@@ -10,6 +10,7 @@
 #include "memif_ctrl.h"
 #include "memif_ethdev.h"
 #include "memif_link.h"
+#include "memif_offload.h"
 #include "memif_port.h"
 #include "memif_queue.h"
 #include "memif_ring.h"
@@ -181,7 +182,8 @@ mif_rxq_info_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_rxq_info *
 	info->scattered_rx = queue->scatter;
 	info->rx_buf_size = (uint16_t)queue->room;
 	info->nb_desc = locked_slots(dev, false, id);
-	info->conf.offloads = dev->data->dev_conf.rxmode.offloads;
+	info->conf.offloads = dev->data->dev_conf.rxmode.offloads & ~MIF_OFFLOAD_RX;
+	info->conf.offloads |= queue->strip ? RTE_ETH_RX_OFFLOAD_VLAN_STRIP : 0;
 	info->conf.rx_deferred_start = queue->deferred;
 }
 
@@ -195,16 +197,31 @@ mif_txq_info_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_txq_info *
 	info->conf.offloads = dev->data->dev_conf.txmode.offloads;
 }
 
-int
-mif_burst_mode_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_burst_mode *mode)
+static int
+describe_burst(struct rte_eth_dev *dev, struct rte_eth_burst_mode *mode, const char *more)
 {
 	const struct mif_port *port = mif_port_of(dev);
 
-	RTE_SET_USED(id);
-	snprintf(mode->info, sizeof(mode->info), "%s, %s, %s",
+	snprintf(mode->info, sizeof(mode->info), "%s, %s, %s%s",
 			port->args.role == MIF_CLIENT ? "client" : "server",
-			port->args.zero_copy ? "zero-copy" : "copy", mif_burst_name());
+			port->args.zero_copy ? "zero-copy" : "copy", mif_burst_name(), more);
 	return 0;
+}
+
+int
+mif_rx_burst_mode_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_burst_mode *mode)
+{
+	const struct mif_queue *queue = dev->data->rx_queues[id];
+
+	return describe_burst(dev, mode, queue->strip ? ", VLAN strip" : "");
+}
+
+int
+mif_tx_burst_mode_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_burst_mode *mode)
+{
+	const struct mif_queue *queue = dev->data->tx_queues[id];
+
+	return describe_burst(dev, mode, queue->offload != NULL ? ", offloads" : "");
 }
 
 int

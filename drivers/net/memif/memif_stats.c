@@ -38,6 +38,7 @@ static const struct xstat tx_xstats[] = {
 	{ "tx_bad_indices", QUEUE(bad_index) },
 	{ "tx_too_long_packets", QUEUE(too_long) },
 	{ "tx_empty_packets", QUEUE(empty) },
+	{ "tx_bad_offload_packets", QUEUE(bad_offload) },
 	{ "tx_interrupts_sent", QUEUE(events) },
 };
 
@@ -137,7 +138,8 @@ mif_stats_of_port(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
 	stats->imissed = since_reset(&port->counters, &port->cleared, PORT(rx_lost));
 	stats->opackets = sum_tx(dev, QUEUE(packets));
 	stats->obytes = sum_tx(dev, QUEUE(bytes));
-	stats->oerrors = sum_tx(dev, QUEUE(too_long)) + sum_tx(dev, QUEUE(empty));
+	stats->oerrors = sum_tx(dev, QUEUE(too_long)) + sum_tx(dev, QUEUE(empty)) +
+			sum_tx(dev, QUEUE(bad_offload));
 }
 
 #if RTE_VERSION >= RTE_VERSION_NUM(25, 11, 0, 0)

@@ -24,6 +24,9 @@ extern const struct test_case stats_cases[];
 extern const struct test_case packet_cases[];
 extern const struct test_case lent_cases[];
 extern const struct test_case outlive_cases[];
+extern const struct test_case checksum_cases[];
+extern const struct test_case vlan_cases[];
+extern const struct test_case tso_cases[];
 
 /** What the driver reports, one line per feature of DPDK's guide. */
 void print_features(void);

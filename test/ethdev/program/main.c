@@ -25,6 +25,9 @@ static const struct test_case *const cases[] = {
 	packet_cases,
 	lent_cases,
 	outlive_cases,
+	checksum_cases,
+	vlan_cases,
+	tso_cases,
 };
 
 static bool failed;

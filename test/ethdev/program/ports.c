@@ -53,7 +53,7 @@ end_configure(const struct end *end, const struct setup *setup)
 	uint16_t slots = setup->nb_desc != 0 ? setup->nb_desc : 64;
 	const struct rte_eth_conf conf = {
 		.rxmode = { .offloads = setup->rx_offloads, .mtu = setup->mtu },
-		.txmode = { .offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS },
+		.txmode = { .offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS | setup->tx_offloads },
 		.intr_conf = { .rxq = setup->rx_interrupts },
 	};
 	const struct rte_eth_rxconf rx_conf = { .rx_deferred_start = setup->deferred };

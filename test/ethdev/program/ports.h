@@ -17,6 +17,7 @@
 struct setup {
 	uint16_t rxq, txq;
 	uint64_t rx_offloads;
+	uint64_t tx_offloads; /**< beside multi-segment */
 	uint16_t mtu;
 	uint16_t nb_desc;
 	bool rx_interrupts;
