@@ -153,6 +153,27 @@ huge_file_cut_short(void **state)
 			"no 8 free huge pages of 2 MiB (sysctl vm.nr_hugepages)");
 }
 
+/* Whom it would wake may be gone, and its file's number be another's. */
+static void
+silenced(void **state)
+{
+	struct victim victim;
+
+	(void)state;
+	assert_true(victim_open(&victim, 0, PAGE));
+	assert_int_equal(guard(&victim), 0);
+	mif_guard_silence(victim.addr + PAGE); /* none starts there */
+	mif_guard_silence(NULL);
+	mif_guard_silence(victim.addr);
+	assert_true(mif_guard_idle());
+	assert_int_equal(ftruncate(victim.fd, 0), 0);
+	assert_int_equal(peek(&victim, 0), 0);
+	assert_int_equal(fault_of(&victim), BROKEN);
+	assert_int_equal(woken(&victim), 0);
+	assert_true(mif_guard_idle());
+	victim_close(&victim);
+}
+
 static void
 first_fault_is_kept(void **state)
 {
@@ -479,6 +500,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(file_cut_short),
 		cmocka_unit_test(huge_file_cut_short),
+		cmocka_unit_test(silenced),
 		cmocka_unit_test(first_fault_is_kept),
 		cmocka_unit_test(errno_is_kept),
 		cmocka_unit_test(threads_that_fault_together),

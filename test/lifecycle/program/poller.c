@@ -67,7 +67,8 @@ poll_queue(struct slot *slot, uint16_t port, uint16_t queue, enum poll_mode how)
 		count = make_packets(mbufs);
 	}
 	if (how == POLL_HOLD) {
-		held_add(mbufs, received);
+		if (received != 0)
+			held_add(mbufs, received);
 		return received != 0;
 	}
 	if (how != POLL_SINK && count != 0)
