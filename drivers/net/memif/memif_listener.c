@@ -182,9 +182,13 @@ mif_listener_find(const struct mif_listener *listener, uint32_t id)
 struct mif_limits
 mif_listener_limits(const struct mif_listener *listener)
 {
+	/*
+	 * HELLO has highest indices. gomemif takes them for numbers and would offer no ring to a
+	 * server of one queue, so there is room for two: a queue can poll both.
+	 */
 	struct mif_limits limits = {
 		.regions = MIF_REGIONS_MAX,
-		.rings = { 1, 1 },
+		.rings = { 2, 2 },
 		.log2_ring_size = MIF_LOG2_RING_MAX,
 	};
 	struct mif_port *port;
