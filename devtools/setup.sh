@@ -68,6 +68,14 @@ install_clang_runtime() {
 		apt_install "$package"
 }
 
+# For the Go programs of test/interop; any Go from 1.19 on will do, packaged or not.
+install_go() {
+	command -v go >/dev/null && return
+	[[ ! -x /usr/local/go/bin/go ]] || return 0
+	# In a shell of its own: without Go all the rest works.
+	(apt_install golang-go) || note "no Go: the tests with Go programs are left out"
+}
+
 install_packages() {
 	local wanted=("${PACKAGES_BUILD[@]}") lacking
 
@@ -78,7 +86,10 @@ install_packages() {
 	((minimal)) || wanted+=("${PACKAGES_TEST[@]}")
 	mapfile -t lacking < <(missing "${wanted[@]}")
 	((${#lacking[@]} == 0)) || apt_install "${lacking[@]}"
-	((minimal)) || install_clang_runtime
+	((minimal)) || {
+		install_clang_runtime
+		install_go
+	}
 }
 
 # --- driver headers ---
