@@ -10,6 +10,8 @@
 #include "command.h"
 #include "stop.h"
 
+const char program_name[] = "dpdk-memif-perf";
+
 static const struct command *const commands[] = {
 	&command_throughput,
 	&command_latency,
@@ -54,9 +56,12 @@ run_command(int argc, char **argv)
 	if (command == NULL)
 		return EXIT_FAILURE;
 	ret = options_parse(command->options, argc, argv);
-	if (ret != 0)
-		return ret > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-	return command->run();
+	if (ret > 0) {
+		printf("%s [EAL options] -- %s [options]\n", program_name, command->name);
+		options_print(command->options);
+		return EXIT_SUCCESS;
+	}
+	return ret < 0 ? EXIT_FAILURE : command->run();
 }
 
 int

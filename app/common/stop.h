@@ -5,8 +5,8 @@
  * The wish to end: Ctrl-C, SIGTERM or the program itself.
  */
 
-#ifndef PERF_STOP_H
-#define PERF_STOP_H
+#ifndef COMMON_STOP_H
+#define COMMON_STOP_H
 
 #include <stdbool.h>
 
@@ -36,4 +36,4 @@ stop_now(void)
 	__atomic_store_n(&stop_flag, 1, __ATOMIC_RELAXED);
 }
 
-#endif /* PERF_STOP_H */
+#endif /* COMMON_STOP_H */

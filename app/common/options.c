@@ -12,7 +12,7 @@
 static void
 complain(const char *name, const char *text, const char *wanted)
 {
-	fprintf(stderr, "dpdk-memif-perf: --%s %s: wants %s\n", name, text, wanted);
+	fprintf(stderr, "%s: --%s %s: wants %s\n", program_name, name, text, wanted);
 }
 
 static int
@@ -110,7 +110,8 @@ parse_one(const struct option_spec *specs, int argc, char **argv)
 		spec = find(specs, name, length);
 	}
 	if (spec == NULL) {
-		fprintf(stderr, "dpdk-memif-perf: unknown option %s; --help lists them\n", argv[0]);
+		fprintf(stderr, "%s: unknown option %s; --help lists them\n", program_name,
+				argv[0]);
 		return -EINVAL;
 	}
 	if (equals != NULL && spec->kind != OPTION_FLAG)
@@ -120,7 +121,7 @@ parse_one(const struct option_spec *specs, int argc, char **argv)
 		return 1;
 	}
 	if (spec->kind == OPTION_FLAG || argc < 2) {
-		fprintf(stderr, "dpdk-memif-perf: --%s %s\n", spec->name,
+		fprintf(stderr, "%s: --%s %s\n", program_name, spec->name,
 				spec->kind == OPTION_FLAG ? "takes no value" : "wants a value");
 		return -EINVAL;
 	}
@@ -133,11 +134,8 @@ options_parse(const struct option_spec *specs, int argc, char **argv)
 	int used;
 
 	for (int i = 1; i < argc; i += used) {
-		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-			printf("dpdk-memif-perf [EAL options] -- %s [options]\n", argv[0]);
-			options_print(specs);
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
 			return 1;
-		}
 		used = parse_one(specs, argc - i, &argv[i]);
 		if (used < 0)
 			return used;

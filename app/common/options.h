@@ -5,11 +5,14 @@
  * Command-line options as tables: name, kind, where the value goes, limits, help.
  */
 
-#ifndef PERF_OPTIONS_H
-#define PERF_OPTIONS_H
+#ifndef COMMON_OPTIONS_H
+#define COMMON_OPTIONS_H
 
 #include <stdbool.h>
 #include <stdint.h>
+
+/** Begins each message; every program defines its own. */
+extern const char program_name[];
 
 enum option_kind {
 	OPTION_NUMBER,	/**< value: uint64_t, between low and high */
@@ -58,14 +61,14 @@ struct option_spec {
 	}
 
 /**
- * Read the options of a sub-command.
+ * Read options, --name value or --name=value.
  *
- * @param argv  argv[0] is the name of the sub-command
- * @return 0; 1 when help was asked for and given; -EINVAL after a message on stderr
+ * @param argv  the first one is argv[1]
+ * @return 0; 1 when --help or -h is among them; -EINVAL after a message on stderr
  */
 int options_parse(const struct option_spec *specs, int argc, char **argv);
 
 /** Print a table of options with their defaults, indented. */
 void options_print(const struct option_spec *specs);
 
-#endif /* PERF_OPTIONS_H */
+#endif /* COMMON_OPTIONS_H */
