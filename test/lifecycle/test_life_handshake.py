@@ -210,3 +210,25 @@ def test_silent_and_slow_peers_are_dropped(start_lifecycle: StartLifecycle) -> N
         assert limit - 0.2 < seconds < limit + 1.5, name
         assert "timed out" in why, f"{name}: {why}"
     victim.quit()
+
+
+# -- a port that starts meanwhile -----------------------------------------------------------------
+
+def test_port_starts_between_hello_and_init(start_lifecycle: StartLifecycle) -> None:
+    """HELLO told of one ring, as the port was not up: the client does not stay with that."""
+    program = start_lifecycle()
+    memif = port_of(0, "server")
+    port = program.attach(memif.vdev(), queues=3)
+    with new_client() as early:
+        early.connect(memif.socket.path)
+        assert early.recv_hello().max_c2s_ring == 0
+        program.start(port)
+        early.send_init()
+        assert early.observe().reason == "interface is down"
+    with new_client() as late:
+        late.connect(memif.socket.path)
+        hello = late.recv_hello()
+        assert hello.max_c2s_ring == hello.max_s2c_ring == 2
+        late.send_init()
+        late.expect_ack()
+    program.quit()

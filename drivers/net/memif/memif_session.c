@@ -94,13 +94,22 @@ permitted(const struct mif_session *session, const struct mif_port *port)
 			mif_devargs_allow(&port->args, peer.uid, peer.gid);
 }
 
+/* HELLO comes before the id. If the port was started after it, the client has been told of fewer
+ * rings than there are, and would do with those for as long as it is connected. */
+static bool
+greeted_too_early(const struct mif_conn *conn, const struct mif_port *port)
+{
+	return conn->limits.rings[MIF_C2S] < mif_port_rings(port, MIF_C2S) ||
+			conn->limits.rings[MIF_S2C] < mif_port_rings(port, MIF_S2C);
+}
+
 /* A client that was killed and is back must not be kept out by what it has left. */
 static const char *
 refusal(const struct mif_session *session, struct mif_port *port)
 {
 	if (!permitted(session, port))
 		return "not permitted";
-	if (!mif_port_ready(port))
+	if (!mif_port_ready(port) || greeted_too_early(&session->conn, port))
 		return "interface is down";
 	if (port->session != NULL && mif_session_hung_up(port->session))
 		mif_session_end(port->session, "the peer closed the connection");
