@@ -6,7 +6,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include <ethdev_driver.h>
+#include <rte_cycles.h>
 #include <rte_interrupts.h>
+#include <rte_pause.h>
 
 #include "memif_intr.h"
 #include "memif_log.h"
@@ -15,6 +17,8 @@
 #include "memif_zc_server.h"
 
 #define EVENTS_PER_LOOK 8
+/* What a store of the peer may take to be seen, amply: some hundred nanoseconds are usual. */
+#define SETTLE_US 2
 
 void
 mif_wait_init(struct mif_wait *wait)
@@ -77,20 +81,46 @@ drain(const struct mif_wait *wait)
 	epoll_wait(wait->epoll, events, EVENTS_PER_LOOK, 0);
 }
 
-/* Ask the peer for interrupts, and look whether that was too late for some packet. */
-static bool
+static void
 unmask(struct mif_ring_end *ends)
 {
-	bool pending = false;
-	struct mif_ring_end *end;
+	for (struct mif_ring_end *end = ends; end != NULL; end = end->next)
+		mif_ring_unmask(end->ring);
+}
+
+static bool
+has_packets(const struct mif_ring_end *ends)
+{
+	const struct mif_ring_end *end;
 	uint16_t cursor;
 
 	for (end = ends; end != NULL; end = end->next) {
-		mif_ring_unmask(end->ring);
 		cursor = __atomic_load_n(&end->cursor, __ATOMIC_RELAXED);
-		pending |= mif_ring_peek(end->peer_index) != cursor;
+		if (mif_ring_peek(end->peer_index) != cursor)
+			return true;
 	}
-	return pending;
+	return false;
+}
+
+/*
+ * After unmask(): was that too late for some packet?
+ *
+ * One look would do if every peer had a fence between publishing and looking at our mask, as
+ * mif_ring_wants_event() has. The stock driver, VPP, libmemif and others have none: their look may come
+ * before their packet can be seen, so they do not wake us, and our first look does not find it. But
+ * it is on its way then, and we were about to sleep: look until it must have come.
+ */
+static bool
+too_late(const struct mif_ring_end *ends)
+{
+	uint64_t end = rte_get_timer_cycles() + rte_get_timer_hz() * SETTLE_US / US_PER_S;
+
+	while (!has_packets(ends)) {
+		if (ends == NULL || rte_get_timer_cycles() >= end)
+			return false;
+		rte_pause();
+	}
+	return true;
 }
 
 void
@@ -125,7 +155,7 @@ mif_rx_intr_enable(struct rte_eth_dev *dev, uint16_t queue_id)
 	struct mif_queue *queue = dev->data->rx_queues[queue_id];
 	struct mif_wait *wait = &queue->wait;
 	struct mif_ring_end *ends;
-	bool pending;
+	bool lent;
 
 	if (wait->epoll < 0)
 		return -ENOTSUP;
@@ -134,9 +164,10 @@ mif_rx_intr_enable(struct rte_eth_dev *dev, uint16_t queue_id)
 	/* Fence: pairs with the one in mif_wait_attach(). */
 	atomic_thread_fence(memory_order_seq_cst);
 	ends = mif_queue_enter_side(queue);
-	pending = unmask(ends);
+	unmask(ends);
 	/* Only now, as the client may fill at once what it gets back. */
-	if (!mif_lend_sleep(ends) || pending)
+	lent = mif_lend_sleep(ends);
+	if (!lent || too_late(ends))
 		kick(wait);
 	mif_queue_leave_side(queue);
 	return 0;
