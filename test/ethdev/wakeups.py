@@ -7,7 +7,7 @@ import time
 from typing import Any, Dict
 
 from memif import OURS, Memif, build_dir, driver_args
-from process import Process, ProgramError, cpu, eal_args
+from process import PATIENCE, Process, ProgramError, cpu, eal_args
 
 PROGRAM = "test/ethdev/mif-intr"
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -29,6 +29,13 @@ class Intr(Process):
     def wait_asleep(self) -> "Intr":
         self.wait_for("mif-intr: asleep\n")
         return self
+
+    def wait_stderr(self, text: str) -> None:
+        """Until the driver has logged it."""
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.stderr:
+            assert time.monotonic() < deadline, self.describe()
+            time.sleep(0.02)
 
     def _next_report(self, timeout: float) -> Dict[str, Any]:
         begin = self.wait_for("{", timeout, self._reported) - 1
