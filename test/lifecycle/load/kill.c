@@ -14,9 +14,21 @@
 #include "pump.h"
 
 #define HANDSHAKE_US 1500 /* about what one takes: deaths in the handshake come within this */
+#define HANDSHAKE_STEPS 8 /* messages to a peer with two rings of each direction, at least */
+#define LOAD 1024	  /* packets each way, then it is under load */
 #define STUCK_MS 30000
 #define TURNS_PER_LOOK 256 /* at the socket */
 #define REFUSED_US 20000   /* before the next attempt */
+
+/* What a life ends with. Times alone would not do: how far a peer gets in them depends on who else
+ * uses the machine. */
+enum death {
+	DEATH_AT_STEP,	  /* before it answers some message of the handshake */
+	DEATH_SOON,	  /* within the time that a handshake takes */
+	DEATH_ONCE_UP,	  /* within max_us after the handshake, whatever has been moved */
+	DEATH_UNDER_LOAD, /* within max_us, while packets are moved both ways */
+	DEATHS = 8	  /* one in so many is each of the above but the last, which are the rest */
+};
 
 struct tally {
 	unsigned int killed_in[MIF_STATES];
@@ -99,12 +111,37 @@ start(struct peer *peer)
 	_exit(1);
 }
 
+/* How far a life has come. */
 static bool
-wait_until(const atomic_uint *value, unsigned int wanted)
+is_met(const struct progress *progress)
+{
+	return atomic_load(&progress->met) != 0;
+}
+
+static bool
+is_up(const struct progress *progress)
+{
+	return atomic_load(&progress->state) == MIF_STATE_UP;
+}
+
+static bool
+is_loaded(const struct progress *progress)
+{
+	return atomic_load(&progress->life_sent) >= LOAD &&
+			atomic_load(&progress->life_received) >= LOAD;
+}
+
+/* Until it has come so far, or has ended by itself; false when that takes too long. */
+static bool
+wait_for(const struct peer *peer, bool (*condition)(const struct progress *progress), pid_t child)
 {
 	uint64_t deadline = now_us() + STUCK_MS * 1000;
+	siginfo_t ended = { 0 };
 
-	while (atomic_load(value) < wanted) {
+	while (!condition(peer->progress)) {
+		if (waitid(P_PID, (id_t)child, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+				ended.si_pid == child)
+			return true;
 		if (now_us() > deadline)
 			return false;
 		sleep_us(100);
@@ -112,27 +149,46 @@ wait_until(const atomic_uint *value, unsigned int wanted)
 	return true;
 }
 
+/* Waits for the moment at which the child is to be killed, if it does not die by itself. */
+static bool
+wait_for_death(const struct peer *peer, enum death death, unsigned int delay, pid_t child,
+		struct tally *tally)
+{
+	uint64_t begin = now_us();
+
+	if (!wait_for(peer, death == DEATH_SOON ? is_met : is_up, child))
+		return false;
+	if (death >= DEATH_ONCE_UP && now_us() - begin > tally->slowest_us)
+		tally->slowest_us = now_us() - begin;
+	if (death == DEATH_UNDER_LOAD && !wait_for(peer, is_loaded, child))
+		return false;
+	sleep_us(delay);
+	return true;
+}
+
 static void
-kill_one(struct peer *peer, const struct kill_cfg *cfg, unsigned int *seed, struct tally *tally)
+kill_one(struct peer *peer, const struct kill_cfg *cfg, enum death death, unsigned int *seed,
+		struct tally *tally)
 {
 	struct progress *progress = peer->progress;
-	bool early = rand_r(seed) % 4 == 0;
-	unsigned int delay = (unsigned int)rand_r(seed);
-	uint64_t begin = now_us();
+	unsigned int number = (unsigned int)rand_r(seed);
 	pid_t child;
 
 	atomic_store(&progress->met, 0);
 	atomic_store(&progress->state, MIF_STATE_CLOSED);
+	atomic_store(&progress->life_sent, 0);
+	atomic_store(&progress->life_received, 0);
+	peer->stop_signal = SIGKILL;
+	peer->stop_at = death == DEATH_AT_STEP ? 1 + number % HANDSHAKE_STEPS : 0;
 	child = start(peer);
 	if (child < 0) {
 		perror("mif-load: fork");
 		exit(1);
 	}
-	if (early ? !wait_until(&progress->met, 1) : !wait_until(&progress->state, MIF_STATE_UP))
+	if (!wait_for_death(peer, death,
+			    number % (death == DEATH_SOON ? HANDSHAKE_US : cfg->max_us), child,
+			    tally))
 		tally->stuck++;
-	else if (!early && now_us() - begin > tally->slowest_us)
-		tally->slowest_us = now_us() - begin;
-	sleep_us(delay % (early ? HANDSHAKE_US : cfg->max_us));
 	kill(child, SIGKILL);
 	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
 		;
@@ -157,6 +213,12 @@ print_tally(const struct kill_cfg *cfg, const struct tally *tally, const struct 
 			atomic_load(&progress->received));
 }
 
+static enum death
+death_of(unsigned int life)
+{
+	return life % DEATHS < DEATH_UNDER_LOAD ? (enum death)(life % DEATHS) : DEATH_UNDER_LOAD;
+}
+
 int
 kill_often(struct peer *peer, const struct kill_cfg *cfg)
 {
@@ -164,7 +226,7 @@ kill_often(struct peer *peer, const struct kill_cfg *cfg)
 	unsigned int seed = cfg->seed;
 
 	for (unsigned int i = 0; i < cfg->kills && tally.stuck == 0; i++)
-		kill_one(peer, cfg, &seed, &tally);
+		kill_one(peer, cfg, death_of(i), &seed, &tally);
 	print_tally(cfg, &tally, peer->progress);
 	return tally.stuck == 0 ? 0 : -1;
 }

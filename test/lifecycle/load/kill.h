@@ -14,7 +14,8 @@ struct kill_cfg {
 };
 
 /**
- * Kill a peer so many times. Every fourth dies during its handshake, the others under full load.
+ * Kill a peer so many times. Every fourth dies during its handshake, the others after it, most of them
+ * under full load.
  *
  * Prints one line of JSON: how many died, in which states, and what they had moved.
  *

@@ -6,6 +6,7 @@
  */
 
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,6 +114,7 @@ main(int argc, char **argv)
 			.name = "mif-load",
 			.if_name = "load",
 		},
+		.stop_signal = SIGSTOP,
 	};
 	struct kill_cfg cfg = { .seed = 1, .max_us = 4000 };
 	int option;

@@ -150,7 +150,7 @@ static void
 stop_here(struct peer *peer)
 {
 	if (++peer->messages == peer->stop_at)
-		raise(SIGSTOP);
+		raise(peer->stop_signal);
 }
 
 int

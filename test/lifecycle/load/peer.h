@@ -20,10 +20,12 @@
 
 /** What others may watch a peer do; in memory that outlives the process of the peer. */
 struct progress {
-	atomic_uint met;   /**< connections that began */
-	atomic_uint state; /**< enum mif_state of the present one */
-	atomic_ullong sent;
+	atomic_uint met;    /**< connections that began */
+	atomic_uint state;  /**< enum mif_state of the present one */
+	atomic_ullong sent; /**< by all connections */
 	atomic_ullong received;
+	atomic_ullong life_sent; /**< by this process */
+	atomic_ullong life_received;
 };
 
 /** One end. */
@@ -31,7 +33,8 @@ struct peer {
 	enum mif_role role;
 	struct mif_conn_cfg cfg;
 	struct mif_sockaddr addr;
-	unsigned int stop_at; /**< stop this process (SIGSTOP) before so many-th message; 0: never */
+	unsigned int stop_at; /**< signal this process before so many-th message; 0: never */
+	int stop_signal;
 	struct progress *progress;
 
 	unsigned int messages; /**< of this connection */
@@ -43,7 +46,7 @@ struct peer {
 	int event_fds[MIF_DIRS][MIF_RINGS_MAX];
 };
 
-/** No connection yet. Role, cfg, addr, stop_at and progress are set already. */
+/** No connection yet. Role, cfg, addr, stop_at, stop_signal and progress are set already. */
 void peer_init(struct peer *peer);
 
 /** Server: listen. @return 0, or a negative errno */

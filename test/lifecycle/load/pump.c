@@ -95,6 +95,7 @@ send_burst(struct pump *pump, struct pump_end *end)
 	if (count != 0)
 		mif_ring_publish(end->own_index, end->cursor);
 	atomic_fetch_add_explicit(&pump->peer->progress->sent, count, memory_order_relaxed);
+	atomic_fetch_add_explicit(&pump->peer->progress->life_sent, count, memory_order_relaxed);
 	return count;
 }
 
@@ -113,6 +114,8 @@ receive_burst(struct pump *pump, struct pump_end *end)
 		mif_ring_publish(end->own_index,
 				(uint16_t)(end->cursor + (client ? end->size : 0)));
 	atomic_fetch_add_explicit(&pump->peer->progress->received, count, memory_order_relaxed);
+	atomic_fetch_add_explicit(&pump->peer->progress->life_received, count,
+			memory_order_relaxed);
 	return count;
 }
 
