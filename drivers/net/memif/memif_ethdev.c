@@ -445,6 +445,7 @@ const struct eth_dev_ops mif_ethdev_ops = {
 	.tx_queue_stop = mif_tx_queue_stop,
 	.rx_queue_intr_enable = mif_rx_intr_enable,
 	.rx_queue_intr_disable = mif_rx_intr_disable,
+	.get_monitor_addr = mif_get_monitor_addr,
 	.rxq_info_get = mif_rxq_info_get,
 	.txq_info_get = mif_txq_info_get,
 	.rx_burst_mode_get = mif_rx_burst_mode_get,

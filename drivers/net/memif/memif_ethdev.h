@@ -81,6 +81,15 @@ int mif_rx_queue_stop(struct rte_eth_dev *dev, uint16_t id);
 int mif_tx_queue_stop(struct rte_eth_dev *dev, uint16_t id);
 /** @} */
 
+/**
+ * What a CPU may wait for instead of polling a receive queue: a word that can be read until the queue
+ * is released; memif_monitor.c.
+ *
+ * @return 0; -EBUSY when the queue has to be polled now, as it has several rings; -ENOTSUP in a
+ *   secondary process; -ENOMEM after a log line
+ */
+int mif_get_monitor_addr(void *queue, struct rte_power_monitor_cond *cond);
+
 /** @name Counters; memif_stats.c
  * @{
  */

@@ -305,7 +305,8 @@ tx_burst(void *arg, struct rte_mbuf **mbufs, uint16_t count)
 	uint32_t made, sent;
 
 	while (done < count) {
-		made = view_packets(work, &mbufs[done], RTE_MIN((uint32_t)(count - done), CHUNK));
+		made = view_packets(work, &mbufs[done],
+				RTE_MIN((uint32_t)(count - done), (uint32_t)CHUNK));
 		if (made == 0 && (mbufs[done]->ol_flags & RTE_MBUF_F_TX_TCP_SEG) == 0) {
 			drop(queue, mbufs[done++]);
 			continue;

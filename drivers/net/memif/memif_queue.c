@@ -38,6 +38,7 @@ mif_queue_drop(struct mif_queue *queue)
 	if (--queue->holders != 0)
 		return;
 	mif_wait_close(&queue->wait);
+	mif_mirror_close(&queue->mirror);
 	rte_free(queue->offload);
 	rte_free(queue);
 }
@@ -45,6 +46,8 @@ mif_queue_drop(struct mif_queue *queue)
 void
 mif_queue_open(struct mif_queue *queue, struct mif_ring_end *ends)
 {
+	if (queue->mirror.page != NULL)
+		mif_mirror_show(&queue->mirror, ends->peer_index);
 	mif_gate_open(&queue->side, ends);
 	mif_gate_open(&queue->gate, ends);
 }
@@ -70,6 +73,7 @@ mif_queue_shut(struct mif_queue *queue)
 
 	mif_gate_close(&queue->side);
 	mif_wait_detach(&queue->wait, ends);
+	mif_mirror_hide(&queue->mirror);
 }
 
 bool

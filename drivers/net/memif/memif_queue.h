@@ -22,6 +22,7 @@
 #include "memif_desc.h"
 #include "memif_gate.h"
 #include "memif_intr.h"
+#include "memif_mirror.h"
 
 struct mif_loans;
 struct mif_notifier;
@@ -142,6 +143,7 @@ struct mif_queue {
 	bool deferred;		     /**< the start of its port does not start it */
 	bool stopped;		     /**< its gates stay closed; under the lock */
 	struct mif_wait wait;	     /**< receive */
+	struct mif_mirror mirror;    /**< receive: of the peer's index, once it is monitored */
 	struct mif_offload *offload; /**< transmit: NULL without offloads */
 	uint32_t holders; /**< its port, and connections that wait for it; under the lock */
 	struct mif_counters counters __rte_cache_aligned;

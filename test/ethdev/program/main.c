@@ -23,6 +23,7 @@ static const struct test_case *const cases[] = {
 	port_cases,
 	stats_cases,
 	packet_cases,
+	power_cases,
 	lent_cases,
 	outlive_cases,
 	checksum_cases,

@@ -124,6 +124,17 @@ pair_wait_link(const struct pair *pair, bool up)
 	return false;
 }
 
+bool
+pair_wait_down(const struct end *end)
+{
+	for (int ms = 0; ms < LINK_MS; ms++) {
+		if (link_is(end->id, false))
+			return true;
+		rte_delay_us_sleep(1000);
+	}
+	return false;
+}
+
 uint16_t
 rx_slots(uint16_t port, uint16_t queue)
 {

@@ -65,6 +65,9 @@ int pair_up(struct pair *pair, const char *options, const struct setup *port_set
 /** Wait until the link of both ends is as wanted; false when it takes too long. */
 bool pair_wait_link(const struct pair *pair, bool up);
 
+/** The same for one end, whose peer has gone. */
+bool pair_wait_down(const struct end *end);
+
 /** The slots of a ring: what rte_eth_rx_queue_info_get() and its tx counterpart say. */
 uint16_t rx_slots(uint16_t port, uint16_t queue);
 uint16_t tx_slots(uint16_t port, uint16_t queue);
