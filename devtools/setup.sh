@@ -14,6 +14,9 @@ PACKAGES_BUILD=(gcc libc6-dev dpkg-dev libnuma-dev meson ninja-build pkg-config
 	python3-pyelftools xz-utils)
 PACKAGES_TEST=(clang clang-format cppcheck libcmocka-dev python3-pytest python3-pytest-rerunfailures python3-scapy
 	iproute2 iputils-ping iperf3 curl procps)
+# Not everywhere to be had, and a service besides; see install_switch().
+PACKAGE_SWITCH=openvswitch-switch-dpdk
+POLICY=/usr/sbin/policy-rc.d
 
 usage() {
 	cat <<-END
@@ -36,12 +39,22 @@ missing() {
 	done
 }
 
+as_root() {
+	local command=()
+
+	((EUID == 0)) || command=(sudo)
+	"${command[@]}" "$@" </dev/null
+}
+
 # apt_get ARGUMENT...: as root, without questions.
 apt_get() {
-	local command=(env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300)
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@"
+}
 
-	((EUID == 0)) || command=(sudo "${command[@]}")
-	"${command[@]}" "$@" </dev/null
+update_lists() {
+	((!updated)) || return 0
+	updated=1
+	apt_get update || note "apt-get update failed; using the package lists there are"
 }
 
 apt_install() {
@@ -49,10 +62,7 @@ apt_install() {
 		die "cannot install packages: neither root nor sudo. As root, run:" \
 			"apt-get install --no-install-recommends $*"
 	say "installing: $*"
-	if ((!updated)); then
-		updated=1
-		apt_get update || note "apt-get update failed; using the package lists there are"
-	fi
+	update_lists
 	apt_get install -y --no-install-recommends "$@" ||
 		die "apt-get could not install: $* (its reasons are above)"
 }
@@ -76,6 +86,29 @@ install_go() {
 	(apt_install golang-go) || note "no Go: the tests with Go programs are left out"
 }
 
+# Open vSwitch, whose service is neither started nor enabled: the tests start their own. The policy is
+# Debian's way to say so.
+install_switch() {
+	local status=0 made=0 had=0
+
+	! installed "$PACKAGE_SWITCH" || return 0
+	! installed openvswitch-switch || had=1
+	update_lists
+	apt-cache show "$PACKAGE_SWITCH" >/dev/null 2>&1 || {
+		note "there is no package $PACKAGE_SWITCH here: tests with it are skipped"
+		return 0
+	}
+	if [[ ! -e $POLICY ]]; then
+		made=1
+		as_root sh -c "printf '#!/bin/sh\nexit 101\n' >$POLICY && chmod 755 $POLICY"
+	fi
+	(apt_install "$PACKAGE_SWITCH") || status=$?
+	((!made)) || as_root rm -f "$POLICY"
+	((status == 0)) || note "tests with $PACKAGE_SWITCH are skipped"
+	((had)) || [[ ! -d /run/systemd/system ]] ||
+		as_root systemctl disable -q openvswitch-switch || true
+}
+
 install_packages() {
 	local wanted=("${PACKAGES_BUILD[@]}") lacking
 
@@ -89,6 +122,7 @@ install_packages() {
 	((minimal)) || {
 		install_clang_runtime
 		install_go
+		install_switch
 	}
 }
 

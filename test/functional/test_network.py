@@ -8,43 +8,19 @@ import hashlib
 import json
 import os
 import re
-import subprocess
 import time
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Tuple
+from typing import Callable, Iterator, List, Tuple
 
 import pytest
 
+import netns
 from memif import Memif
 from process import PATIENCE, Process, unique
 from test_pairs import drivers
 from testpmd import Testpmd, memif_port
 
 ADDRESSES = ("10.99.0.1", "10.99.0.2")
-
-
-def run(*command: str, timeout: float = 60) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
-    assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}"
-    return done.stdout
-
-
-def missing() -> str:
-    """What this machine lacks for these tests; empty when it has everything."""
-    if os.geteuid() != 0:
-        return "network namespaces need root"
-    if not Path("/dev/net/tun").exists():
-        return "no /dev/net/tun: net_tap cannot make an interface"
-    for program in ("ip", "ping", "iperf3", "curl"):
-        if subprocess.run(["which", program], capture_output=True, check=False).returncode != 0:
-            return f"{program} is not installed"
-    name = unique("mifprobe")
-    probe = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True,
-                           check=False)
-    if probe.returncode != 0:
-        return f"no network namespace: {probe.stderr.strip()}"
-    subprocess.run(["ip", "netns", "del", name], check=True)
-    return ""
 
 
 class Network:
@@ -55,7 +31,7 @@ class Network:
         self._processes = processes
 
     def inside(self, number: int, *command: str, timeout: float = 60) -> str:
-        return run("ip", "netns", "exec", self.names[number], *command, timeout=timeout)
+        return netns.inside(self.names[number], *command, timeout=timeout)
 
     def start(self, number: int, *command: str) -> Process:
         process = Process(["ip", "netns", "exec", self.names[number], *command])
@@ -65,15 +41,13 @@ class Network:
 
 @pytest.fixture
 def namespaces() -> Iterator[List[str]]:
-    reason = missing()
+    reason = netns.missing(("ping", "iperf3", "curl"))
     if reason:
         pytest.skip(reason)
-    names = [unique("mifa"), unique("mifb")]
-    for name in names:
-        run("ip", "netns", "add", name)
+    names = [netns.add(unique("mifa")), netns.add(unique("mifb"))]
     yield names
     for name in names:
-        run("ip", "netns", "del", name)
+        netns.delete(name)
 
 
 @pytest.fixture
@@ -115,19 +89,11 @@ def assert_nothing_lost_in_memif(testpmds: List[Testpmd]) -> int:
     return dropped
 
 
-def snmp(net: Network, number: int, protocol: str) -> Dict[str, int]:
-    """The kernel's counters of a protocol in one of the namespaces."""
-    names, values = [line.split()[1:] for line in
-                     net.inside(number, "cat", "/proc/net/snmp").splitlines()
-                     if line.startswith(f"{protocol}:")]
-    return dict(zip(names, map(int, values)))
-
-
 def dropped_by_kernels(net: Network) -> int:
     """What a busy machine costs: full socket buffers and interface queues."""
     dropped = 0
     for number in (0, 1):
-        dropped += snmp(net, number, "Udp")["RcvbufErrors"]
+        dropped += netns.snmp(net.names[number], "Udp")["RcvbufErrors"]
         link, = json.loads(net.inside(number, "ip", "-s", "-j", "link", "show", "tap0"))
         dropped += link["stats64"]["tx"]["dropped"] + link["stats64"]["rx"]["dropped"]
     return dropped
@@ -145,9 +111,9 @@ def test_ping(network: Callable[..., Tuple[Network, List[Testpmd]]], server_driv
             assert "50 packets transmitted" in text
         # ping itself waits for late answers only briefly, which on a busy machine is too short.
         deadline = time.monotonic() + PATIENCE
-        while snmp(net, number, "Icmp")["InEchoReps"] < 150 and time.monotonic() < deadline:
+        while netns.snmp(net.names[number], "Icmp")["InEchoReps"] < 150 and time.monotonic() < deadline:
             time.sleep(0.1)
-        counted = snmp(net, number, "Icmp")
+        counted = netns.snmp(net.names[number], "Icmp")
         assert counted["OutEchos"] == counted["InEchoReps"] == 150
     assert_nothing_lost_in_memif(testpmds)
 
