@@ -181,10 +181,11 @@ ports_attach(struct port *port, uint32_t *seed)
 	char args[256];
 
 	ports_hold(port);
-	snprintf(args, sizeof(args), "role=%s,socket=@%s,id=%u,rsize=%u,bsize=%u",
+	snprintf(args, sizeof(args), "role=%s,socket=@%s,id=%u,rsize=%u,bsize=%u%s",
 			port->client ? "client" : "server", port->socket,
 			(unsigned int)(port - ports) / 2, 5 + random_below(seed, 5),
-			random_below(seed, 2) == 0 ? 2048 : 64 + random_below(seed, 512));
+			random_below(seed, 2) == 0 ? 2048 : 64 + random_below(seed, 512),
+			!port->client && random_below(seed, 2) == 0 ? ",zero-copy=yes" : "");
 	pthread_mutex_lock(&hotplug);
 	CHECK(rte_eal_hotplug_add("vdev", port->name, args) == 0);
 	CHECK(rte_eth_dev_get_port_by_name(port->name, &port->id) == 0);

@@ -18,14 +18,16 @@
 #define MESSAGE 128
 #define FDS_MAX 256
 #define XSTATS_MAX 256
+#define KEPT 24 /* packets that a poller keeps, of all ports */
 
 /** One thread. */
 struct worker {
 	pthread_t thread;
 	void (*step)(struct worker *worker, struct port *port);
 	uint32_t seed;
-	unsigned int number; /**< of a poller */
-	unsigned int pause;  /**< microseconds at most after each step */
+	unsigned int number;	     /**< of a poller */
+	unsigned int pause;	     /**< microseconds at most after each step */
+	struct rte_mbuf *kept[KEPT]; /**< of a poller; NULL for none */
 };
 
 static atomic_bool over;
@@ -64,12 +66,28 @@ send_some(struct worker *worker, uint16_t id, uint16_t queue)
 	atomic_fetch_add_explicit(&tally.sent, sent, memory_order_relaxed);
 }
 
+/* Some are kept for a while, over disconnects and the end of their port. */
 static void
-receive_some(uint16_t id, uint16_t queue)
+keep_some(struct worker *worker, struct rte_mbuf **mbufs, uint16_t count)
+{
+	struct rte_mbuf *one;
+	uint32_t place;
+
+	for (uint16_t i = 0; i < count && pick(worker, 4) == 0; i++) {
+		place = pick(worker, KEPT);
+		one = worker->kept[place];
+		worker->kept[place] = mbufs[i];
+		mbufs[i] = one;
+	}
+}
+
+static void
+receive_some(struct worker *worker, uint16_t id, uint16_t queue)
 {
 	struct rte_mbuf *mbufs[BURST];
 	uint16_t count = rte_eth_rx_burst(id, queue, mbufs, BURST);
 
+	keep_some(worker, mbufs, count);
 	rte_pktmbuf_free_bulk(mbufs, count);
 	atomic_fetch_add_explicit(&tally.received, count, memory_order_relaxed);
 }
@@ -82,7 +100,7 @@ poll_port(struct worker *worker, struct port *port)
 	for (int i = 0; i < BURSTS_PER_VISIT && port->started; i++) {
 		for (uint16_t queue = 0; queue < port->rx_queues; queue++) {
 			if (poller_of(port, true, queue) == worker->number)
-				receive_some(port->id, queue);
+				receive_some(worker, port->id, queue);
 		}
 		for (uint16_t queue = 0; queue < port->tx_queues; queue++) {
 			if (poller_of(port, false, queue) == worker->number)
@@ -296,4 +314,6 @@ threads_run(uint32_t seed, unsigned int seconds)
 	atomic_store_explicit(&over, true, memory_order_relaxed);
 	for (unsigned int i = 0; i < RTE_DIM(workers); i++)
 		pthread_join(workers[i].thread, NULL);
+	for (unsigned int i = 0; i < RTE_DIM(workers); i++)
+		rte_pktmbuf_free_bulk(workers[i].kept, KEPT);
 }

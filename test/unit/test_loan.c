@@ -16,6 +16,7 @@
 struct fixture {
 	struct mif_loans loans;
 	struct mif_loan slots[SLOTS];
+	uint64_t data[SLOTS]; /* the client's packets: their index; a sanitizer tells words apart */
 	uint16_t tail;
 	uint16_t taken; /* private to the receiver */
 };
@@ -34,11 +35,12 @@ slot_of(struct fixture *fix, uint16_t index)
 	return &fix->slots[index & (SLOTS - 1)];
 }
 
-/* The receiver takes so many slots; lends those whose bits are set, the first one's is bit 0. */
+/* The client fills so many slots, the receiver takes them; it lends those whose bits are set, the first one's is bit 0. */
 static void
 take(struct fixture *fix, unsigned int count, unsigned int lent)
 {
 	for (unsigned int i = 0; i < count; i++) {
+		fix->data[(fix->taken + i) & (SLOTS - 1)] = (uint16_t)(fix->taken + i);
 		if ((lent >> i & 1) != 0)
 			mif_loan_begin(&fix->loans, slot_of(fix, (uint16_t)(fix->taken + i)));
 	}
@@ -207,6 +209,8 @@ borrow(void *arg)
 			sched_yield();
 			continue;
 		}
+		if (borrower->fix->data[at & (SLOTS - 1)] != at)
+			abort(); /* filled again while it was lent */
 		give(borrower->fix, at);
 		at = (uint16_t)(at + BORROWERS);
 	}
