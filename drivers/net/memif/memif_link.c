@@ -255,21 +255,6 @@ pick_memory(struct mif_ring_end *end, int socket)
 	return end->picked == NULL ? -ENOMEM : 0;
 }
 
-/* All transmit buffers of a client are free; the first one is used first. */
-static int
-spare_memory(struct mif_ring_end *end, int socket)
-{
-	end->spare = rte_malloc_socket("memif spare", 2 * end->size * sizeof(*end->spare),
-			RTE_CACHE_LINE_SIZE, socket);
-	if (end->spare == NULL)
-		return -ENOMEM;
-	end->placed = end->spare + end->size;
-	for (uint32_t i = 0; i < end->size; i++)
-		end->spare[i] = end->buffers_offset + (end->size - 1 - i) * end->stride;
-	end->spares = end->size;
-	return 0;
-}
-
 /* Cookie and, by role and direction, what the data path needs beside the ring. */
 static int
 equip_end(struct mif_link *link, struct mif_ring_end *end, enum mif_role role, enum mif_dir dir,
@@ -283,9 +268,8 @@ equip_end(struct mif_link *link, struct mif_ring_end *end, enum mif_role role, e
 		return pick_memory(end, socket);
 	if (role == MIF_SERVER)
 		return link->lends ? mif_lend_equip(end, link, socket) : 0;
-	if (dir == MIF_C2S)
-		return spare_memory(end, socket);
-	post_all(end);
+	if (dir == MIF_S2C)
+		post_all(end);
 	return 0;
 }
 
@@ -464,7 +448,6 @@ mif_link_free(struct mif_link *link)
 		for (uint16_t i = 0; i < link->end_count[dir]; i++) {
 			mif_lend_release(&link->ends[dir][i]);
 			rte_free(link->ends[dir][i].picked);
-			rte_free(link->ends[dir][i].spare);
 		}
 		rte_free(link->ends[dir]);
 	}

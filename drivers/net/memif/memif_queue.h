@@ -60,11 +60,11 @@ struct mif_ring_end {
 	uint32_t size;		    /**< slots */
 	uint32_t mask;		    /**< size - 1 */
 	uint16_t cursor;	    /**< next slot to fill or to empty, free-running: the truth */
-	uint16_t limit; /**< transmit: server: the client has posted up to here; client: slots before
-			     this one are the client's again */
-	uint16_t region;	 /**< client: the region of its buffers */
-	bool shared;		 /**< transmit: several queues use it, lock is needed */
-	uint8_t *base;		 /**< client: start of that region */
+	uint16_t limit;	 /**< transmit: server: the client has posted up to here; client: the server
+			     has emptied up to here, as far as looked at */
+	uint16_t region; /**< client: the region of its buffers */
+	bool shared;	 /**< transmit: several queues use it, lock is needed */
+	uint8_t *base;	 /**< client: start of that region */
 	uint8_t *buffers;	 /**< client: the first of its buffers */
 	uint32_t buffers_offset; /**< client: bytes from the region's start to it */
 	uint32_t buffer_size;	 /**< client: bytes of room in each */
@@ -72,10 +72,7 @@ struct mif_ring_end {
 	uint64_t capacity;	 /**< client: bytes that all buffers hold */
 	struct mif_shared *common;
 	struct mif_desc *picked; /**< server transmit: copies of a chain's descriptors */
-	uint64_t posted;  /**< server transmit: slots that the client has posted, up to limit */
-	uint32_t *spare;  /**< client transmit: offsets of free buffers, the last used one on top */
-	uint32_t spares;  /**< how many */
-	uint32_t *placed; /**< client transmit: offset of the buffer in each slot */
+	uint64_t posted; /**< server transmit: slots that the client has posted, up to limit */
 	struct mif_ring_end *next; /**< receive: further rings of the same queue */
 	struct mif_loans *loans;   /**< zero-copy receive of a server; else NULL */
 	struct mif_ring *ring;

@@ -6,7 +6,6 @@
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
 #include <rte_mbuf.h>
-#include <rte_prefetch.h>
 
 #include "memif_burst.h"
 #include "memif_copy.h"
@@ -107,17 +106,26 @@ take_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **
 	struct rx_piece pieces[MIF_RX_CHUNK];
 	uint64_t bytes = 0;
 	bool plain = true;
+	uint32_t ahead;
 
 	for (uint32_t i = 0; i < count; i++) {
 		pieces[i] = read_piece(end, (uint16_t)(end->cursor + i), role);
 		plain &= pieces[i].ok & pieces[i].last &
 				(pieces[i].length <= room_for(queue, pieces[i].length, lending));
-		rte_prefetch0(pieces[i].data);
+		bytes += pieces[i].length;
+		/* Measured: at 64 bytes it pays for a client, and costs a server 15 %. */
+		if (role == MIF_CLIENT)
+			mif_prefetch_first(pieces[i].data, false);
 	}
 	if (unlikely(!plain) ||
 			unlikely(rte_mempool_get_bulk(queue->pool, (void **)mbufs, count) != 0))
 		return false;
+	ahead = lending == NULL ? mif_prefetch_distance(bytes, count) : 0;
+	for (uint32_t i = 0; i < RTE_MIN(ahead, count); i++)
+		mif_prefetch_rest(pieces[i].data, pieces[i].length, false);
 	for (uint32_t i = 0; i < count; i++) {
+		if (ahead != 0 && i + ahead < count)
+			mif_prefetch_rest(pieces[i + ahead].data, pieces[i + ahead].length, false);
 		mif_rx_init_mbuf(queue, mbufs[i], pieces[i].length);
 		if (lending != NULL && pieces[i].length >= lending->from)
 			mif_lend(queue, end->loans, (uint16_t)(end->cursor + i), mbufs[i],
@@ -125,7 +133,6 @@ take_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **
 		else
 			mif_copy(rte_pktmbuf_mtod(mbufs[i], uint8_t *), pieces[i].data,
 					pieces[i].length);
-		bytes += pieces[i].length;
 	}
 	release(end, count, role);
 	mif_count(&queue->counters.packets, count);

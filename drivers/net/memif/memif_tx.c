@@ -18,25 +18,22 @@
 /* Beside a count of packets: the burst ends with them. */
 #define LAST_PUT (UINT32_C(1) << 31)
 
-/*
- * A client's free slots: as many as it has spare buffers. Those that the server has emptied last go
- * on top, and are used next, so that few of them are in use and stay in the cache.
- */
+/* A client's free slots: those that the server has emptied. It is asked only when too few are known. */
 static __rte_always_inline uint32_t
-client_slots(struct mif_queue *queue, struct mif_ring_end *end)
+client_slots(struct mif_queue *queue, struct mif_ring_end *end, uint32_t wanted)
 {
-	uint16_t tail = mif_ring_peek(end->peer_index);
-	uint32_t emptied = mif_ring_span(end->limit, tail);
+	uint32_t filled = mif_ring_span(end->limit, end->cursor);
+	uint16_t tail;
 
-	if (unlikely(emptied > end->size - end->spares)) {
+	if (end->size - filled >= wanted)
+		return end->size - filled;
+	tail = mif_ring_peek(end->peer_index);
+	if (unlikely(mif_ring_span(end->limit, tail) > filled)) {
 		mif_tx_bad_index(queue, end);
-		return end->spares;
+		return end->size - filled;
 	}
-	for (uint32_t i = 0; i < emptied; i++)
-		end->spare[end->spares + i] = end->placed[(end->limit + i) & end->mask];
-	end->spares += emptied;
 	end->limit = tail;
-	return end->spares;
+	return end->size - mif_ring_span(tail, end->cursor);
 }
 
 /* A server's free slots: those that the client has posted. */
@@ -70,13 +67,14 @@ put_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **m
 	uint8_t *places[MIF_TX_CHUNK];
 	uint64_t bytes = 0;
 	bool plain = true;
+	uint32_t ahead;
 
 	for (uint32_t i = 0; i < count; i++) {
 		const struct rte_mbuf *mbuf = mbufs[i];
 		uint32_t slot = (end->cursor + i) & end->mask;
 
 		if (role == MIF_CLIENT) {
-			descs[i] = mif_tx_spare(end, i);
+			descs[i] = mif_own_buffer(end, slot);
 			places[i] = end->base + descs[i].offset;
 		} else {
 			bool ok;
@@ -88,25 +86,26 @@ put_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **m
 		}
 		plain &= (mbuf->nb_segs == 1) & (mbuf->data_len != 0) &
 				(mbuf->data_len <= descs[i].length);
-		__builtin_prefetch(places[i], 1);
+		bytes += mbuf->data_len;
+		mif_prefetch_first(places[i], true);
 	}
 	if (unlikely(!plain))
 		return false;
+	ahead = mif_prefetch_distance(bytes, count);
+	for (uint32_t i = 0; i < RTE_MIN(ahead, count); i++)
+		mif_prefetch_rest(places[i], mbufs[i]->data_len, true);
 	for (uint32_t i = 0; i < count; i++) {
 		const struct rte_mbuf *mbuf = mbufs[i];
 		uint32_t slot = (end->cursor + i) & end->mask;
 
+		if (ahead != 0 && i + ahead < count)
+			mif_prefetch_rest(places[i + ahead], mbufs[i + ahead]->data_len, true);
 		mif_copy(places[i], rte_pktmbuf_mtod(mbuf, const uint8_t *), mbuf->data_len);
 		descs[i].flags = 0;
 		descs[i].length = mbuf->data_len;
 		mif_desc_write(&end->desc[slot], descs[i]);
-		if (role == MIF_CLIENT)
-			end->placed[slot] = descs[i].offset;
-		bytes += mbuf->data_len;
 	}
 	mif_ring_end_advance(end, count);
-	if (role == MIF_CLIENT)
-		end->spares -= count;
 	mif_count(&queue->counters.packets, count);
 	mif_count(&queue->counters.bytes, bytes);
 	return true;
@@ -202,7 +201,7 @@ put_any(struct mif_queue *queue, struct mif_ring_end *end, const struct rte_mbuf
 		return PUT_DONE;
 	}
 	if (role == MIF_CLIENT) {
-		free = client_slots(queue, end);
+		free = client_slots(queue, end, end->size);
 		slots = own_slots(end, length, free);
 	} else {
 		free = server_slots(queue, end, end->size);
@@ -247,7 +246,7 @@ transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mb
 
 	while (done < count) {
 		part = RTE_MIN((uint32_t)(count - done), (uint32_t)MIF_TX_CHUNK);
-		free = role == MIF_CLIENT ? client_slots(queue, end) :
+		free = role == MIF_CLIENT ? client_slots(queue, end, part) :
 					    server_slots(queue, end, part);
 		part = RTE_MIN(part, free);
 		if (part != 0 && likely(put_plain(queue, end, &mbufs[done], part, role))) {

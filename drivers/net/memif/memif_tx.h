@@ -27,17 +27,6 @@ mif_tx_bad_index(struct mif_queue *queue, struct mif_ring_end *end)
 	mif_queue_fault(end->common, MIF_FAULT_INDEX);
 }
 
-/** The descriptor and the place of the n-th next buffer of a client. */
-static __rte_always_inline struct mif_desc
-mif_tx_spare(const struct mif_ring_end *end, uint32_t n)
-{
-	return (struct mif_desc){
-		.region = end->region,
-		.length = end->buffer_size,
-		.offset = end->spare[end->spares - 1 - n],
-	};
-}
-
 /** Bytes of a packet, not trusting pkt_len: the segments are what is copied. */
 static inline uint64_t
 mif_tx_length(const struct rte_mbuf *mbuf)
@@ -51,7 +40,7 @@ mif_tx_length(const struct rte_mbuf *mbuf)
 
 /**
  * Copy so many bytes, from the start of a segment on, into slots that hold them; their descriptors
- * are in picked, or are spare buffers.
+ * are in picked, or are those of a client's own buffers.
  *
  * @param more  MIF_DESC_NEXT if the packet goes on behind these bytes, else 0
  */
@@ -67,13 +56,7 @@ mif_tx_copy(struct mif_ring_end *end, const struct rte_mbuf *mbuf, uint64_t left
 
 	for (uint32_t i = 0; left != 0; i++) {
 		slot = end->cursor & end->mask;
-		if (role == MIF_CLIENT) {
-			desc = mif_tx_spare(end, 0);
-			end->placed[slot] = desc.offset;
-			end->spares--;
-		} else {
-			desc = end->picked[i];
-		}
+		desc = role == MIF_CLIENT ? mif_own_buffer(end, slot) : end->picked[i];
 		to = mif_desc_data(end->common->regions, desc);
 		for (used = 0; used < desc.length && left != 0; used += part) {
 			while (in_segment == 0) {
