@@ -79,7 +79,8 @@ static void
 try_later(struct mif_port *port)
 {
 	mif_ctrl_arm(&port->retry, port->pause);
-	port->pause = RTE_MIN(RTE_MAX(2 * port->pause, 1u), (uint32_t)PAUSE_MAX_MS);
+	port->pause = RTE_MAX(2 * port->pause, 1u);
+	port->pause = RTE_MIN(port->pause, (uint32_t)PAUSE_MAX_MS);
 }
 
 static void

@@ -352,7 +352,8 @@ take(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
 	uint32_t left, part;
 
 	while (ready != 0 && done < count) {
-		part = RTE_MIN(RTE_MIN(ready, (uint32_t)(count - done)), (uint32_t)MIF_RX_CHUNK);
+		part = RTE_MIN(ready, (uint32_t)(count - done));
+		part = RTE_MIN(part, (uint32_t)MIF_RX_CHUNK);
 		if (lending != NULL)
 			part = part_to_lend(queue, end, part, lending);
 		if (likely(take_plain(queue, end, &mbufs[done], part, role, lending))) {
