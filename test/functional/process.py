@@ -94,12 +94,13 @@ class Process:
         return (f"$ {' '.join(self.command)}\n[exit status {self._child.poll()}]\n"
                 f"--- stdout\n{self.stdout[-6000:]}\n--- stderr\n{self.stderr[-6000:]}")
 
-    def wait_for(self, text: str, timeout: float = PATIENCE, start: int = 0) -> int:
-        """Waits until stdout has the text from `start` on; returns where the text ends."""
+    def wait_for(self, text: str, timeout: float = PATIENCE, start: int = 0,
+                 pipe: str = "stdout") -> int:
+        """Waits until stdout, or stderr, has the text from `start` on; returns where it ends."""
         deadline = time.monotonic() + timeout
         with self._changed:
             while True:
-                found = self.stdout.find(text, start)
+                found = getattr(self, pipe).find(text, start)
                 if found >= 0:
                     return found + len(text)
                 left = deadline - time.monotonic()

@@ -55,12 +55,13 @@ def network(namespaces: List[str], processes: List[Process],
             start_testpmd: Callable[..., Testpmd], file_socket: object,
             ) -> Callable[..., Tuple[Network, List[Testpmd]]]:
     """Starts the two testpmds, each in its namespace, and gives the interfaces addresses."""
-    def start(server_driver: str, client_driver: str) -> Tuple[Network, List[Testpmd]]:
+    def start(server_driver: str, client_driver: str,
+              **devargs: str) -> Tuple[Network, List[Testpmd]]:
         net = Network(namespaces, processes)
         testpmds = []
         for number, (role, driver) in enumerate([("server", server_driver),
                                                  ("client", client_driver)]):
-            memif = Memif(role, file_socket)
+            memif = Memif(role, file_socket, devargs)
             testpmds.append(start_testpmd(
                 [memif.vdev(), "net_tap0,iface=tap0"], driver=driver, cpu_number=number,
                 netns=namespaces[number]))

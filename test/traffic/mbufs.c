@@ -227,6 +227,7 @@ mbufs_make(struct mbuf_maker *maker, uint16_t queue, uint64_t seq)
 		.seed = maker->opt->seed,
 		.queue = queue,
 		.seq = seq,
+		.ip = maker->opt->ip,
 	};
 	struct rte_mbuf *head, *m;
 

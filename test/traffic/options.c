@@ -25,6 +25,7 @@ enum option_id {
 	OPT_NB_DESC,
 	OPT_RX_SCATTER,
 	OPT_NO_RETRY,
+	OPT_IP,
 	OPT_ALLOW_LOSS,
 	OPT_WAIT_STDIN,
 	OPT_MTU,
@@ -57,6 +58,7 @@ static const struct option long_options[] = {
 	{ "nb-desc", required_argument, NULL, OPT_NB_DESC },
 	{ "rx-scatter", required_argument, NULL, OPT_RX_SCATTER },
 	{ "no-retry", no_argument, NULL, OPT_NO_RETRY },
+	{ "ip", no_argument, NULL, OPT_IP },
 	{ "allow-loss", no_argument, NULL, OPT_ALLOW_LOSS },
 	{ "wait-stdin", no_argument, NULL, OPT_WAIT_STDIN },
 	{ "mtu", required_argument, NULL, OPT_MTU },
@@ -105,6 +107,7 @@ static const char usage[] =
 		"  --hold N              keep up to N received mbufs before freeing them (0)\n"
 		"  --rx-scatter on|off   packets over several rx mbufs (on)\n"
 		"  --no-retry            free refused packets and build the same ones again\n"
+		"  --ip                  packets that pass as IPv4 and IPv6, for a link that takes no others\n"
 		"  --mtu N               ask for this MTU\n"
 		"  --seed N --peer-seed N  own seed (1); the seed that must come in (0: any)\n"
 		"  --expect N            packets that must come in\n"
@@ -353,6 +356,9 @@ parse_option(int id, const char *name, struct options *opt)
 		return parse_list(name, optarg, 0, MAX_BURST, &opt->rx_bursts);
 	case OPT_NO_RETRY:
 		opt->retry = false;
+		return 0;
+	case OPT_IP:
+		opt->ip = true;
 		return 0;
 	case OPT_ALLOW_LOSS:
 		opt->allow_loss = true;

@@ -58,6 +58,7 @@ struct options {
 	uint16_t nb_desc;
 	bool rx_scatter;
 	bool retry;	 /**< offer refused packets again (else free them, build them anew) */
+	bool ip;	 /**< packets pass as IPv4 and IPv6 */
 	bool allow_loss; /**< gaps and missing packets are no error */
 	bool wait_stdin; /**< stay up until a line on stdin, count, and stop at the next one */
 	uint32_t mtu;	 /**< 0: the driver's default */

@@ -6,8 +6,15 @@
 
 #include "packet.h"
 
-#define PACKET_MAGIC_WORD 0x6d696674u
+/* The first byte, which is the lowest one here, has the version of IP for whoever looks for it. */
+#define PACKET_MAGIC_WORD 0x6d696600u
+#define FIRST_BYTE 0xffu
+#define FIRST_PLAIN 0x74u
+#define FIRST_IPV4 0x45u
+#define FIRST_IPV6 0x60u
+
 #define ETHER_LEN 14
+#define TYPE_OFFSET 12
 
 struct packet_header {
 	uint32_t magic;
@@ -16,7 +23,7 @@ struct packet_header {
 	uint16_t queue;
 	uint16_t reserved;
 	uint64_t seq;
-	uint64_t hash; /* over the whole packet, this field taken as 0 */
+	uint64_t hash; /* over the whole packet, or what is IP of it, this field taken as 0 */
 };
 
 _Static_assert(ETHER_LEN + sizeof(struct packet_header) == PACKET_MIN_LEN, "header size");
@@ -51,6 +58,12 @@ hash_bytes(const uint8_t *buf, uint32_t length)
 	return mix(hash);
 }
 
+static uint64_t
+hash_packet(const uint8_t *buf, uint32_t length, bool ip)
+{
+	return ip ? hash_bytes(buf + ETHER_LEN, length - ETHER_LEN) : hash_bytes(buf, length);
+}
+
 static void
 write_payload(uint8_t *buf, const struct packet_info *info)
 {
@@ -68,14 +81,32 @@ write_payload(uint8_t *buf, const struct packet_info *info)
 	}
 }
 
+static uint8_t
+first_byte(const struct packet_info *info)
+{
+	if (!info->ip)
+		return FIRST_PLAIN;
+	return info->seq % 2 == 0 ? FIRST_IPV4 : FIRST_IPV6;
+}
+
+static const uint8_t *
+ether_type(uint8_t first)
+{
+	/* Of these, and the one for local experiments. */
+	static const uint8_t ipv4[] = { 0x08, 0x00 }, ipv6[] = { 0x86, 0xdd },
+			     plain[] = { 0x88, 0xb5 };
+
+	return first == FIRST_IPV4 ? ipv4 : first == FIRST_IPV6 ? ipv6 : plain;
+}
+
 static void
 write_ether(uint8_t *buf, const struct packet_info *info)
 {
-	/* Locally administered addresses and the EtherType for local experiments. */
-	static const uint8_t ether[ETHER_LEN] = { 0x02, 0, 0, 0, 0, 0x02, 0x02, 0, 0, 0, 0, 0x01,
-		0x88, 0xb5 };
+	/* Locally administered addresses. */
+	static const uint8_t ether[] = { 0x02, 0, 0, 0, 0, 0x02, 0x02, 0, 0, 0, 0, 0x01 };
 
 	memcpy(buf, ether, sizeof(ether));
+	memcpy(buf + sizeof(ether), ether_type(first_byte(info)), ETHER_LEN - sizeof(ether));
 	buf[4] = info->queue;
 	buf[10] = info->queue;
 }
@@ -84,7 +115,7 @@ void
 packet_write(uint8_t *buf, const struct packet_info *info)
 {
 	struct packet_header header = {
-		.magic = PACKET_MAGIC_WORD,
+		.magic = PACKET_MAGIC_WORD | first_byte(info),
 		.length = info->length,
 		.seed = info->seed,
 		.queue = info->queue,
@@ -94,7 +125,7 @@ packet_write(uint8_t *buf, const struct packet_info *info)
 	write_ether(buf, info);
 	memcpy(buf + ETHER_LEN, &header, sizeof(header));
 	write_payload(buf, info);
-	header.hash = hash_bytes(buf, info->length);
+	header.hash = hash_packet(buf, info->length, info->ip);
 	memcpy(buf + HASH_OFFSET, &header.hash, sizeof(header.hash));
 }
 
@@ -107,16 +138,20 @@ packet_check(uint8_t *buf, uint32_t length, struct packet_info *info)
 	if (length < PACKET_MIN_LEN)
 		return PACKET_SHORT;
 	memcpy(&header, buf + ETHER_LEN, sizeof(header));
-	if (header.magic != PACKET_MAGIC_WORD)
+	if ((header.magic & ~FIRST_BYTE) != PACKET_MAGIC_WORD)
 		return PACKET_MAGIC;
 	info->length = header.length;
 	info->seed = header.seed;
 	info->queue = header.queue;
 	info->seq = header.seq;
+	info->ip = buf[ETHER_LEN] != FIRST_PLAIN;
 	if (header.length != length)
 		return PACKET_LENGTH;
 	memset(buf + HASH_OFFSET, 0, sizeof(header.hash));
-	if (hash_bytes(buf, length) != header.hash || header.seq >= PACKET_MAX_SEQ)
+	if (hash_packet(buf, length, info->ip) != header.hash || header.seq >= PACKET_MAX_SEQ ||
+			buf[ETHER_LEN] != first_byte(info) ||
+			memcmp(buf + TYPE_OFFSET, ether_type(buf[ETHER_LEN]),
+					ETHER_LEN - TYPE_OFFSET) != 0)
 		return PACKET_HASH;
 	return PACKET_OK;
 }
@@ -137,7 +172,7 @@ first_wrong(const uint8_t *buf, uint32_t length, const struct packet_info *info,
 	if (!copy)
 		return length;
 	packet_write(copy, &own);
-	for (pos = 0; pos < length; pos++) {
+	for (pos = own.ip ? TYPE_OFFSET : 0; pos < length; pos++) {
 		if (pos >= HASH_OFFSET && pos < PACKET_MIN_LEN)
 			continue;
 		/* The length field was given the larger of the two lengths above. */

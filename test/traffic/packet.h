@@ -5,8 +5,12 @@
 /*
  * The test packet: an Ethernet header, struct packet_header, and a payload that follows from
  * (seed, queue, seq) alone, so that a receiver can name the first byte that is wrong.
+ *
+ * One that passes as IP has the version of IP, 4 and 6 in turn, in the first bits behind the Ethernet
+ * header, and in that header only the type counts: a link without an Ethernet header makes a new one.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +24,7 @@ struct packet_info {
 	uint32_t seed;	 /**< names the sending process */
 	uint16_t queue;	 /**< tx queue of the sender */
 	uint64_t seq;	 /**< counts per sending queue, from 0 */
+	bool ip;	 /**< passes as IP */
 };
 
 enum packet_verdict {

@@ -57,8 +57,8 @@ mif_burst_choose(struct rte_eth_dev *dev, const struct mif_devargs *args)
 {
 	bool lends = args->zero_copy && args->role == MIF_SERVER;
 
-	dev->rx_pkt_burst = lends ? best()->rx->lending : best()->rx->burst[args->role];
-	dev->tx_pkt_burst = best()->tx->burst[args->role];
+	dev->rx_pkt_burst = lends ? best()->rx->lending : best()->rx->burst[args->mode][args->role];
+	dev->tx_pkt_burst = best()->tx->burst[args->mode][args->role];
 	mif_offload_wrap(dev);
 }
 

@@ -13,15 +13,15 @@
 
 #include "memif_devargs.h"
 
-/** Bursts of one direction, by role; their queue is a struct mif_queue. */
+/** Bursts of one direction, by mode (ethernet or ip) and role; their queue is a struct mif_queue. */
 struct mif_rx_bursts {
-	eth_rx_burst_t burst[2];
+	eth_rx_burst_t burst[2][2];
 	eth_rx_burst_t lending; /**< of a server with zero-copy */
 };
 
 /** The same for transmit. */
 struct mif_tx_bursts {
-	eth_tx_burst_t burst[2];
+	eth_tx_burst_t burst[2][2];
 };
 
 /* The build gives the variant that it compiles memif_rx.c and memif_tx.c for. */

@@ -31,6 +31,7 @@ struct mif_allowed {
 struct mif_devargs {
 	uint32_t id;
 	enum mif_role role;
+	enum mif_mode mode; /**< ethernet or ip */
 	struct mif_sockaddr addr;
 	struct mif_sock_access access; /**< of the socket file; server */
 	uint16_t buffer_size;	       /**< bytes; client */

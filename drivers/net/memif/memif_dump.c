@@ -33,6 +33,17 @@ dump_link(FILE *file, const struct mif_port *port)
 		dump_ring(file, "transmit", i, mif_port_ring(port, true, i));
 }
 
+/* The source of received packets: whoever asks must not search the code for it. */
+static void
+dump_peer_mac(FILE *file, const struct mif_port *port)
+{
+	const struct rte_ether_addr mac = mif_port_peer_mac(port);
+	char text[RTE_ETHER_ADDR_FMT_SIZE];
+
+	rte_ether_format_addr(text, sizeof(text), &mac);
+	fprintf(file, "  address that stands for the peer: %s\n", text);
+}
+
 const char *
 mif_state_word(const struct mif_port *port)
 {
@@ -49,13 +60,16 @@ mif_dump(struct rte_eth_dev *dev, FILE *file)
 	const struct mif_port *port = mif_port_of(dev);
 
 	mif_ctrl_lock();
-	fprintf(file, "  role: %s, id %u, socket %s%s\n",
+	fprintf(file, "  role: %s, id %u, mode %s, socket %s%s\n",
 			port->args.role == MIF_CLIENT ? "client" : "server", port->args.id,
-			port->args.addr.abstract ? "@" : "", port->args.addr.text);
+			mif_port_mode_name(port), port->args.addr.abstract ? "@" : "",
+			port->args.addr.text);
 	fprintf(file, "  state: %s", mif_state_word(port));
 	if (port->link != NULL)
 		fprintf(file, " with %s", port->peer);
 	fputc('\n', file);
+	if (port->args.mode == MIF_MODE_IP)
+		dump_peer_mac(file, port);
 	if (port->reason[0] != '\0')
 		fprintf(file, "  last disconnect: %s\n", port->reason);
 	if (port->trouble[0] != '\0')

@@ -60,7 +60,7 @@ dev_info_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 	info->max_mac_addrs = MIF_MACS_MAX;
 	info->max_rx_queues = MIF_QUEUES_MAX;
 	info->max_tx_queues = MIF_QUEUES_MAX;
-	info->min_rx_bufsize = 1;
+	info->min_rx_bufsize = 1 + mif_l2_added(port->args.mode);
 	info->max_rx_pktlen = MIF_PACKET_MAX;
 	info->min_mtu = RTE_ETHER_MIN_MTU;
 	info->max_mtu = UINT16_MAX;
@@ -277,12 +277,15 @@ rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t slots, unsigned in
 {
 	uint64_t offloads = conf->offloads | dev->data->dev_conf.rxmode.offloads;
 	const struct mif_port *port = mif_port_of(dev);
+	const struct rte_ether_addr peer = mif_port_peer_mac(port);
 	struct mif_queue *queue;
 
 	RTE_SET_USED(slots);
-	if (rte_pktmbuf_data_room_size(pool) <= RTE_PKTMBUF_HEADROOM) {
-		MIF_LOG(ERR, dev->data->name, "mbufs of pool %s have no room behind the headroom",
-				pool->name);
+	if (rte_pktmbuf_data_room_size(pool) <=
+			RTE_PKTMBUF_HEADROOM + mif_l2_added(port->args.mode)) {
+		MIF_LOG(ERR, dev->data->name, "mbufs of pool %s have no room behind the headroom%s",
+				pool->name,
+				port->args.mode == MIF_MODE_IP ? " and an Ethernet header" : "");
 		return -EINVAL;
 	}
 	queue = create_queue(dev, "receive", id, socket);
@@ -298,6 +301,7 @@ rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t slots, unsigned in
 	}
 	mif_queue_set_pool(queue, pool, dev->data->port_id,
 			(offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0);
+	mif_l2_init(&queue->l2, &dev->data->mac_addrs[0], &peer);
 	queue->deferred = conf->rx_deferred_start != 0;
 	if (port->args.zero_copy)
 		mif_lend_setup_queue(queue, dev->data->name);
@@ -357,11 +361,17 @@ accept_all(struct rte_eth_dev *dev)
 	return 0;
 }
 
+/* It stands in what mode=ip puts in front of packets. */
 static int
 mac_addr_set(struct rte_eth_dev *dev, struct rte_ether_addr *mac)
 {
-	RTE_SET_USED(dev);
-	RTE_SET_USED(mac);
+	struct mif_queue *queue;
+
+	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++) {
+		queue = dev->data->rx_queues[i];
+		if (queue != NULL)
+			mif_l2_set_own(&queue->l2, mac);
+	}
 	return 0;
 }
 

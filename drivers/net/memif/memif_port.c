@@ -60,6 +60,24 @@ set_link(struct mif_port *port, bool up)
 	rte_eth_linkstatus_set(port->dev, &link);
 }
 
+struct rte_ether_addr
+mif_port_peer_mac(const struct mif_port *port)
+{
+	rte_be32_t id = rte_cpu_to_be_32(port->args.id);
+	struct rte_ether_addr mac = {
+		.addr_bytes = { port->args.role == MIF_CLIENT ? 0x02 : 0x06, 'm' },
+	};
+
+	memcpy(&mac.addr_bytes[2], &id, sizeof(id));
+	return mac;
+}
+
+const char *
+mif_port_mode_name(const struct mif_port *port)
+{
+	return port->args.mode == MIF_MODE_IP ? "ip" : "ethernet";
+}
+
 /* A lasting trouble is said once, not at each of the attempts; a passing one not at all. */
 static void
 tell_trouble(struct mif_port *port, const char *trouble)
@@ -120,10 +138,10 @@ log_connected(const struct mif_port *port, const struct mif_geometry *geometry)
 	if (client)
 		snprintf(buffers, sizeof(buffers), "%u bytes", port->link->buffer_size);
 	MIF_LOG(NOTICE, port->name,
-			"connected as %s to %s: id %u, mode ethernet, rings %u rx %u tx for queues "
+			"connected as %s to %s: id %u, mode %s, rings %u rx %u tx for queues "
 			"%u rx %u tx, %u slots, buffers %s, %s, burst %s",
 			role_name(port->args.role), port->peer, port->args.id,
-			geometry->rings[client ? MIF_S2C : MIF_C2S],
+			mif_port_mode_name(port), geometry->rings[client ? MIF_S2C : MIF_C2S],
 			geometry->rings[client ? MIF_C2S : MIF_S2C], port->dev->data->nb_rx_queues,
 			port->dev->data->nb_tx_queues, 1u << geometry->ring[dir][0].log2_ring_size,
 			buffers, port->args.zero_copy ? "zero-copy" : "copy", mif_burst_name());
@@ -230,7 +248,7 @@ fill_cfg(struct mif_port *port)
 	struct mif_conn_cfg *cfg = &port->cfg;
 
 	cfg->id = port->args.id;
-	cfg->mode = MIF_MODE_ETHERNET;
+	cfg->mode = (uint8_t)port->args.mode;
 	cfg->log2_ring_size = port->args.log2_ring_size;
 	memcpy(cfg->secret, port->args.secret, sizeof(cfg->secret));
 	snprintf(cfg->name, sizeof(cfg->name), "%s", rte_version());

@@ -80,6 +80,16 @@ void mif_port_start(struct mif_port *port);
 /** It does not: disconnect for that reason, and take no client. */
 void mif_port_stop(struct mif_port *port, const char *reason);
 
+/**
+ * mode=ip: the address that the peer has for the application, as no packet brings one. The same for
+ * each connection and start: 02:6d and the id if the peer is the server, 06:6d and the id if it is
+ * the client.
+ */
+struct rte_ether_addr mif_port_peer_mac(const struct mif_port *port);
+
+/** Word for the mode of a port: ethernet or ip. */
+const char *mif_port_mode_name(const struct mif_port *port);
+
 /** May it have a connection now? */
 bool mif_port_ready(const struct mif_port *port);
 

@@ -22,6 +22,7 @@
 #include "memif_desc.h"
 #include "memif_gate.h"
 #include "memif_intr.h"
+#include "memif_ip.h"
 #include "memif_mirror.h"
 
 struct mif_loans;
@@ -115,6 +116,7 @@ struct mif_counters {
 	uint64_t too_long; /**< packets dropped: longer than an mbuf without scatter, or than a ring */
 	uint64_t empty;	   /**< transmit: packets of no bytes, dropped */
 	uint64_t bad_offload; /**< transmit: packets dropped as their flags do not fit their headers */
+	uint64_t not_ip;      /**< mode=ip: packets dropped that are neither IPv4 nor IPv6 */
 	uint64_t ring_full;  /**< transmit: bursts cut short as the peer was slow */
 	uint64_t events;     /**< transmit: wake-ups of the peer */
 	uint64_t interrupts; /**< receive: wake-ups, that is interrupts disabled again */
@@ -140,6 +142,7 @@ struct mif_queue {
 	bool deferred;		     /**< the start of its port does not start it */
 	bool stopped;		     /**< its gates stay closed; under the lock */
 	struct mif_wait wait;	     /**< receive */
+	struct mif_l2 l2;	     /**< receive, mode=ip: the header in front of a packet */
 	struct mif_mirror mirror;    /**< receive: of the peer's index, once it is monitored */
 	struct mif_offload *offload; /**< transmit: NULL without offloads */
 	uint32_t holders; /**< its port, and connections that wait for it; under the lock */

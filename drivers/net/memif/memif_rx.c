@@ -11,6 +11,7 @@
 #include "memif_copy.h"
 #include "memif_desc.h"
 #include "memif_ethdev.h"
+#include "memif_ip.h"
 #include "memif_queue.h"
 #include "memif_ring.h"
 #include "memif_rx.h"
@@ -94,29 +95,56 @@ count_lending(struct mif_queue *queue, struct rte_mbuf *const *mbufs, uint32_t c
 	mif_count(&queue->counters.over_mark, over_mark);
 }
 
+/* mode=ip: the first byte of a piece, read once. */
+static __rte_always_inline uint8_t
+first_byte(const struct rx_piece *piece)
+{
+	return __atomic_load_n(piece->data, __ATOMIC_RELAXED);
+}
+
+/* mode=ip: the first bytes of sound packets; false if one of them is not IP. */
+static __rte_always_inline bool
+read_first_bytes(uint8_t *first, const struct rx_piece *pieces, uint32_t count)
+{
+	bool ip = true;
+
+	for (uint32_t i = 0; i < count; i++) {
+		first[i] = first_byte(&pieces[i]);
+		ip &= mif_is_ip(first[i]);
+	}
+	return ip;
+}
+
 /*
  * The usual case: count sound descriptors, each a whole packet that fits into an mbuf. Else false,
  * and nothing has happened. With lending, NULL without, long ones are lent.
  */
 static __rte_always_inline bool
 take_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
-		uint32_t count, const enum mif_role role, struct mif_lending *lending)
+		uint32_t count, const enum mif_role role, const enum mif_mode mode,
+		struct mif_lending *lending)
 {
+	const uint32_t l2 = mif_l2_added(mode);
 	const uint32_t lent_before = lending != NULL ? lending->slots : 0;
 	struct rx_piece pieces[MIF_RX_CHUNK];
+	uint8_t first[MIF_RX_CHUNK];
 	uint64_t bytes = 0;
 	bool plain = true;
+	uint8_t *to;
 	uint32_t ahead;
 
 	for (uint32_t i = 0; i < count; i++) {
 		pieces[i] = read_piece(end, (uint16_t)(end->cursor + i), role);
 		plain &= pieces[i].ok & pieces[i].last &
-				(pieces[i].length <= room_for(queue, pieces[i].length, lending));
-		bytes += pieces[i].length;
+				(pieces[i].length <=
+						room_for(queue, pieces[i].length, lending) - l2);
+		bytes += l2 + pieces[i].length;
 		/* Measured: at 64 bytes it pays for a client, and costs a server 15 %. */
 		if (role == MIF_CLIENT)
 			mif_prefetch_first(pieces[i].data, false);
 	}
+	if (mode == MIF_MODE_IP && plain)
+		plain = read_first_bytes(first, pieces, count);
 	if (unlikely(!plain) ||
 			unlikely(rte_mempool_get_bulk(queue->pool, (void **)mbufs, count) != 0))
 		return false;
@@ -126,13 +154,15 @@ take_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **
 	for (uint32_t i = 0; i < count; i++) {
 		if (ahead != 0 && i + ahead < count)
 			mif_prefetch_rest(pieces[i + ahead].data, pieces[i + ahead].length, false);
-		mif_rx_init_mbuf(queue, mbufs[i], pieces[i].length);
+		mif_rx_init_mbuf(queue, mbufs[i], l2 + pieces[i].length);
+		to = rte_pktmbuf_mtod(mbufs[i], uint8_t *);
+		if (mode == MIF_MODE_IP)
+			mif_l2_write(to, &queue->l2, first[i]);
 		if (lending != NULL && pieces[i].length >= lending->from)
 			mif_lend(queue, end->loans, (uint16_t)(end->cursor + i), mbufs[i],
 					pieces[i].data, pieces[i].length, lending);
 		else
-			mif_copy(rte_pktmbuf_mtod(mbufs[i], uint8_t *), pieces[i].data,
-					pieces[i].length);
+			mif_copy(to + l2, pieces[i].data, pieces[i].length);
 	}
 	release(end, count, role);
 	mif_count(&queue->counters.packets, count);
@@ -142,14 +172,15 @@ take_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **
 	return true;
 }
 
+/* The length is of what will be written first. */
 static struct rte_mbuf *
-new_mbuf(const struct mif_queue *queue)
+new_mbuf(const struct mif_queue *queue, uint32_t length)
 {
 	struct rte_mbuf *mbuf = rte_mbuf_raw_alloc(queue->pool);
 
 	if (mbuf == NULL)
 		return NULL;
-	mif_rx_init_mbuf(queue, mbuf, 0);
+	mif_rx_init_mbuf(queue, mbuf, length);
 	return mbuf;
 }
 
@@ -159,7 +190,7 @@ add_segment(const struct mif_queue *queue, struct rte_mbuf *head, struct rte_mbu
 {
 	if (!queue->scatter || head->nb_segs == UINT16_MAX)
 		return -EMSGSIZE;
-	(*last)->next = new_mbuf(queue);
+	(*last)->next = new_mbuf(queue, 0);
 	if ((*last)->next == NULL)
 		return -ENOBUFS;
 	*last = (*last)->next;
@@ -225,15 +256,28 @@ is_lent(const struct mif_queue *queue, uint32_t slots, uint32_t length,
 			(slots == 1 || queue->scatter);
 }
 
+/* mode=ip: write the header of a packet that begins with this piece; false if it is not IP. */
+static bool
+put_l2(const struct mif_queue *queue, struct rte_mbuf *head, const struct rx_piece *piece)
+{
+	uint8_t first = first_byte(piece);
+
+	if (!mif_is_ip(first))
+		return false;
+	mif_l2_write(rte_pktmbuf_mtod(head, uint8_t *), &queue->l2, first);
+	return true;
+}
+
 /*
  * Take a packet of so many slots into mbufs. The chain's length is what mif_rx_chain_length() saw; from
  * here on flags do not count, so it does not matter if the peer changes them.
  */
 static int
 take_packet(const struct mif_queue *queue, const struct mif_ring_end *end, uint32_t slots,
-		const enum mif_role role, struct mif_lending *lending, struct rte_mbuf **packet)
+		const enum mif_role role, const enum mif_mode mode, struct mif_lending *lending,
+		struct rte_mbuf **packet)
 {
-	struct rte_mbuf *head = new_mbuf(queue);
+	struct rte_mbuf *head = new_mbuf(queue, mif_l2_added(mode));
 	struct rte_mbuf *last = head;
 	struct rx_piece piece;
 	uint16_t index;
@@ -248,6 +292,8 @@ take_packet(const struct mif_queue *queue, const struct mif_ring_end *end, uint3
 			ret = -EINVAL;
 		else if ((uint64_t)head->pkt_len + piece.length > MIF_PACKET_MAX)
 			ret = -EMSGSIZE;
+		else if (mode == MIF_MODE_IP && i == 0 && !put_l2(queue, head, &piece))
+			ret = -EPROTONOSUPPORT;
 		else if (is_lent(queue, slots, piece.length, lending))
 			ret = append_lent(queue, end, index, head, &last, &piece, lending);
 		else
@@ -277,6 +323,18 @@ clear_next(struct mif_ring_end *end, uint32_t slots)
 	}
 }
 
+/* A packet was dropped for that. */
+static void
+count_drop(struct mif_queue *queue, struct mif_shared *common, int error)
+{
+	if (error == -EMSGSIZE)
+		mif_count(&queue->counters.too_long, 1);
+	else if (error == -EPROTONOSUPPORT)
+		mif_count(&queue->counters.not_ip, 1);
+	else
+		mif_queue_bad_desc(queue, common);
+}
+
 /*
  * Take one packet of any kind.
  *
@@ -284,7 +342,8 @@ clear_next(struct mif_ring_end *end, uint32_t slots)
  */
 static __rte_always_inline uint32_t
 take_any(struct mif_queue *queue, struct mif_ring_end *end, uint32_t ready,
-		struct rte_mbuf **packet, const enum mif_role role, struct mif_lending *lending)
+		struct rte_mbuf **packet, const enum mif_role role, const enum mif_mode mode,
+		struct mif_lending *lending)
 {
 	const uint32_t lent_before = lending != NULL ? lending->slots : 0;
 	uint32_t slots = mif_rx_chain_length(end, ready);
@@ -296,7 +355,7 @@ take_any(struct mif_queue *queue, struct mif_ring_end *end, uint32_t ready,
 			mif_queue_fault(end->common, MIF_FAULT_CHAIN);
 		return 0;
 	}
-	ret = take_packet(queue, end, slots, role, lending, packet);
+	ret = take_packet(queue, end, slots, role, mode, lending, packet);
 	if (ret == -ENOBUFS) {
 		mif_count(&queue->counters.no_mbuf, 1);
 		return 0;
@@ -304,14 +363,13 @@ take_any(struct mif_queue *queue, struct mif_ring_end *end, uint32_t ready,
 	if (role == MIF_SERVER)
 		clear_next(end, slots);
 	release(end, slots, role);
-	if (ret == -EMSGSIZE)
-		mif_count(&queue->counters.too_long, 1);
-	else if (ret != 0)
-		mif_queue_bad_desc(queue, end->common);
-	else
-		mif_count(&queue->counters.bytes, (*packet)->pkt_len);
-	mif_count(&queue->counters.packets, ret == 0);
-	if (lending != NULL && ret == 0)
+	if (ret != 0) {
+		count_drop(queue, end->common, ret);
+		return slots;
+	}
+	mif_count(&queue->counters.packets, 1);
+	mif_count(&queue->counters.bytes, (*packet)->pkt_len);
+	if (lending != NULL)
 		count_lending(queue, packet, 1, lending,
 				lending->slots - (lending->slots != lent_before));
 	return slots;
@@ -321,9 +379,9 @@ take_any(struct mif_queue *queue, struct mif_ring_end *end, uint32_t ready,
  * Take up to count packets of any kind from *ready slots. Returns how many there are in mbufs; with
  * *ready unchanged, the ring has to wait.
  */
-static __rte_noinline uint16_t
-take_mixed(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
-		uint16_t count, uint32_t *ready, const enum mif_role role,
+static __rte_always_inline uint16_t
+take_each(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
+		uint16_t count, uint32_t *ready, const enum mif_role role, const enum mif_mode mode,
 		struct mif_lending *lending)
 {
 	uint16_t done = 0;
@@ -332,10 +390,7 @@ take_mixed(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **
 	do {
 		if (lending != NULL)
 			part_to_lend(queue, end, 0, lending);
-		if (role == MIF_CLIENT)
-			slots = take_any(queue, end, *ready, &mbufs[done], MIF_CLIENT, NULL);
-		else
-			slots = take_any(queue, end, *ready, &mbufs[done], MIF_SERVER, lending);
+		slots = take_any(queue, end, *ready, &mbufs[done], role, mode, lending);
 		*ready -= slots;
 		if (slots != 0 && mbufs[done] != NULL)
 			done++;
@@ -343,10 +398,28 @@ take_mixed(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **
 	return done;
 }
 
+/* Role and mode are constants in the inlined bodies, so they are tested once for all packets. */
+static __rte_noinline uint16_t
+take_mixed(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
+		uint16_t count, uint32_t *ready, enum mif_role role, enum mif_mode mode,
+		struct mif_lending *lending)
+{
+	if (role == MIF_CLIENT && mode == MIF_MODE_ETHERNET)
+		return take_each(queue, end, mbufs, count, ready, MIF_CLIENT, MIF_MODE_ETHERNET,
+				NULL);
+	if (role == MIF_CLIENT)
+		return take_each(queue, end, mbufs, count, ready, MIF_CLIENT, MIF_MODE_IP, NULL);
+	if (mode == MIF_MODE_ETHERNET)
+		return take_each(queue, end, mbufs, count, ready, MIF_SERVER, MIF_MODE_ETHERNET,
+				lending);
+	return take_each(queue, end, mbufs, count, ready, MIF_SERVER, MIF_MODE_IP, NULL);
+}
+
 /* Take up to count packets; returns how many there are in mbufs. */
 static __rte_always_inline uint16_t
 take(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs, uint16_t count,
-		uint32_t ready, const enum mif_role role, struct mif_lending *lending)
+		uint32_t ready, const enum mif_role role, const enum mif_mode mode,
+		struct mif_lending *lending)
 {
 	uint16_t done = 0;
 	uint32_t left, part;
@@ -356,7 +429,7 @@ take(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
 		part = RTE_MIN(part, (uint32_t)MIF_RX_CHUNK);
 		if (lending != NULL)
 			part = part_to_lend(queue, end, part, lending);
-		if (likely(take_plain(queue, end, &mbufs[done], part, role, lending))) {
+		if (likely(take_plain(queue, end, &mbufs[done], part, role, mode, lending))) {
 			ready -= part;
 			done = (uint16_t)(done + part);
 			continue;
@@ -364,7 +437,7 @@ take(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
 		left = ready;
 		done = (uint16_t)(done +
 				take_mixed(queue, end, &mbufs[done], (uint16_t)part, &ready, role,
-						lending));
+						mode, lending));
 		if (ready == left)
 			break;
 	}
@@ -373,11 +446,11 @@ take(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
 
 static __rte_always_inline uint16_t
 receive(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs, uint16_t count,
-		const enum mif_role role)
+		const enum mif_role role, const enum mif_mode mode)
 {
 	uint32_t ready = mif_rx_ready(queue, end, end->size);
 	const uint16_t before = end->cursor;
-	uint16_t done = take(queue, end, mbufs, count, ready, role, NULL);
+	uint16_t done = take(queue, end, mbufs, count, ready, role, mode, NULL);
 
 	/* A client's buffers are all posted, always: its index is a ring ahead of its cursor. */
 	if (end->cursor != before)
@@ -402,7 +475,7 @@ receive_lending(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mb
 	if (ready == 0)
 		return 0;
 	lending.stamp = mif_lend_stamp();
-	done = take(queue, end, mbufs, count, ready, MIF_SERVER, &lending);
+	done = take(queue, end, mbufs, count, ready, MIF_SERVER, MIF_MODE_ETHERNET, &lending);
 	if (end->cursor == before)
 		return done;
 	mif_loans_taken(end->loans, end->cursor, lending.slots != 0);
@@ -413,14 +486,16 @@ receive_lending(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mb
 }
 
 static __rte_always_inline uint16_t
-rx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count, const enum mif_role role)
+rx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count, const enum mif_role role,
+		const enum mif_mode mode)
 {
 	struct mif_ring_end *end = mif_gate_enter(&queue->gate);
 	uint16_t done = 0;
 
 	for (; end != NULL; end = end->next)
 		done = (uint16_t)(done +
-				receive(queue, end, &mbufs[done], (uint16_t)(count - done), role));
+				receive(queue, end, &mbufs[done], (uint16_t)(count - done), role,
+						mode));
 	mif_gate_leave(&queue->gate);
 	return done;
 }
@@ -428,13 +503,25 @@ rx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count, const
 static uint16_t
 rx_client(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return rx_burst(queue, mbufs, count, MIF_CLIENT);
+	return rx_burst(queue, mbufs, count, MIF_CLIENT, MIF_MODE_ETHERNET);
 }
 
 static uint16_t
 rx_server(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return rx_burst(queue, mbufs, count, MIF_SERVER);
+	return rx_burst(queue, mbufs, count, MIF_SERVER, MIF_MODE_ETHERNET);
+}
+
+static uint16_t
+rx_client_ip(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	return rx_burst(queue, mbufs, count, MIF_CLIENT, MIF_MODE_IP);
+}
+
+static uint16_t
+rx_server_ip(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	return rx_burst(queue, mbufs, count, MIF_SERVER, MIF_MODE_IP);
 }
 
 static uint16_t
@@ -453,6 +540,7 @@ rx_lending(void *rx_queue, struct rte_mbuf **mbufs, uint16_t count)
 }
 
 const struct mif_rx_bursts MIF_BURST_NAME(rx, MIF_VARIANT) = {
-	.burst = { [MIF_CLIENT] = rx_client, [MIF_SERVER] = rx_server },
+	.burst[MIF_MODE_ETHERNET] = { [MIF_CLIENT] = rx_client, [MIF_SERVER] = rx_server },
+	.burst[MIF_MODE_IP] = { [MIF_CLIENT] = rx_client_ip, [MIF_SERVER] = rx_server_ip },
 	.lending = rx_lending,
 };

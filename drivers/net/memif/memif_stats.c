@@ -27,6 +27,7 @@ static const struct xstat rx_xstats[] = {
 	{ "rx_bad_descriptors", QUEUE(bad_desc) },
 	{ "rx_bad_indices", QUEUE(bad_index) },
 	{ "rx_too_long_packets", QUEUE(too_long) },
+	{ "rx_not_ip_packets", QUEUE(not_ip) },
 	{ "rx_interrupts_taken", QUEUE(interrupts) },
 	{ "rx_zero_copy_packets", QUEUE(lent) },
 	{ "rx_zero_copy_high_water_packets", QUEUE(over_mark) },
@@ -39,6 +40,7 @@ static const struct xstat tx_xstats[] = {
 	{ "tx_too_long_packets", QUEUE(too_long) },
 	{ "tx_empty_packets", QUEUE(empty) },
 	{ "tx_bad_offload_packets", QUEUE(bad_offload) },
+	{ "tx_not_ip_packets", QUEUE(not_ip) },
 	{ "tx_interrupts_sent", QUEUE(events) },
 };
 
@@ -115,7 +117,7 @@ get_queues(const struct rte_eth_dev_data *data, mif_queue_stats *stats)
 		stats->q_ipackets[i] = of_queue(queue, QUEUE(packets));
 		stats->q_ibytes[i] = of_queue(queue, QUEUE(bytes));
 		stats->q_errors[i] = of_queue(queue, QUEUE(bad_desc)) +
-				of_queue(queue, QUEUE(too_long));
+				of_queue(queue, QUEUE(too_long)) + of_queue(queue, QUEUE(not_ip));
 	}
 	for (uint16_t i = 0; i < RTE_MIN(data->nb_tx_queues, RTE_ETHDEV_QUEUE_STAT_CNTRS); i++) {
 		queue = data->tx_queues[i];
@@ -133,13 +135,14 @@ mif_stats_of_port(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
 
 	stats->ipackets = sum_rx(dev, QUEUE(packets));
 	stats->ibytes = sum_rx(dev, QUEUE(bytes));
-	stats->ierrors = sum_rx(dev, QUEUE(bad_desc)) + sum_rx(dev, QUEUE(too_long));
+	stats->ierrors = sum_rx(dev, QUEUE(bad_desc)) + sum_rx(dev, QUEUE(too_long)) +
+			sum_rx(dev, QUEUE(not_ip));
 	stats->rx_nombuf = sum_rx(dev, QUEUE(no_mbuf));
 	stats->imissed = since_reset(&port->counters, &port->cleared, PORT(rx_lost));
 	stats->opackets = sum_tx(dev, QUEUE(packets));
 	stats->obytes = sum_tx(dev, QUEUE(bytes));
 	stats->oerrors = sum_tx(dev, QUEUE(too_long)) + sum_tx(dev, QUEUE(empty)) +
-			sum_tx(dev, QUEUE(bad_offload));
+			sum_tx(dev, QUEUE(bad_offload)) + sum_tx(dev, QUEUE(not_ip));
 }
 
 #if RTE_VERSION >= RTE_VERSION_NUM(25, 11, 0, 0)

@@ -68,6 +68,7 @@ add_identity(struct rte_tel_data *data, const struct mif_port *port)
 	add_text(data, "name", port->name);
 	add_text(data, "role", port->args.role == MIF_CLIENT ? "client" : "server");
 	mif_tel_add_uint(data, "id", port->args.id);
+	add_text(data, "mode", mif_port_mode_name(port));
 	add_text(data, "state", mif_state_word(port));
 }
 
@@ -114,6 +115,17 @@ add_counters(struct rte_tel_data *data, struct rte_eth_dev *dev)
 		mif_tel_add_uint(data, names[i].name, xstats[i].value);
 }
 
+/* mode=ip: the source of received packets. */
+static void
+add_peer_mac(struct rte_tel_data *data, const struct mif_port *port)
+{
+	const struct rte_ether_addr mac = mif_port_peer_mac(port);
+	char text[RTE_ETHER_ADDR_FMT_SIZE];
+
+	rte_ether_format_addr(text, sizeof(text), &mac);
+	add_text(data, "peer_mac", port->args.mode == MIF_MODE_IP ? text : "");
+}
+
 static void
 answer_port(const struct mif_port *port, uint16_t first, struct rte_tel_data *data)
 {
@@ -127,6 +139,7 @@ answer_port(const struct mif_port *port, uint16_t first, struct rte_tel_data *da
 			port->args.addr.text);
 	add_text(data, "socket", text);
 	add_text(data, "peer", link != NULL ? port->peer : "");
+	add_peer_mac(data, port);
 	add_text(data, "last_disconnect", port->reason);
 	add_text(data, "trouble", port->trouble);
 	add_text(data, "burst", mif_burst_name());

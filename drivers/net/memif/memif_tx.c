@@ -11,6 +11,7 @@
 #include "memif_ctrl.h"
 #include "memif_desc.h"
 #include "memif_ethdev.h"
+#include "memif_ip.h"
 #include "memif_queue.h"
 #include "memif_ring.h"
 #include "memif_tx.h"
@@ -55,17 +56,28 @@ server_slots(struct mif_queue *queue, struct mif_ring_end *end, uint32_t wanted)
 	return mif_ring_span(end->cursor, head);
 }
 
+/* mode=ip: what one segment has in front of its IP packet, 0 if there is none; else nothing. */
+static __rte_always_inline uint32_t
+l2_of_segment(const struct rte_mbuf *mbuf, const enum mif_mode mode)
+{
+	return mode == MIF_MODE_IP ?
+			mif_l2_length(rte_pktmbuf_mtod(mbuf, const uint8_t *), mbuf->data_len) :
+			0;
+}
+
 /*
  * The usual case: count packets of one segment, each fitting into one slot. Else false, and nothing
  * has happened.
  */
 static __rte_always_inline bool
 put_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
-		uint32_t count, const enum mif_role role)
+		uint32_t count, const enum mif_role role, const enum mif_mode mode)
 {
 	struct mif_desc descs[MIF_TX_CHUNK];
 	uint8_t *places[MIF_TX_CHUNK];
+	uint8_t l2[MIF_TX_CHUNK]; /* mode=ip: bytes that are not sent */
 	uint64_t bytes = 0;
+	uint32_t skipped;
 	bool plain = true;
 	uint32_t ahead;
 
@@ -84,8 +96,13 @@ put_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **m
 			places[i] = ok ? mif_desc_data(end->common->regions, descs[i]) : NULL;
 			plain &= ok;
 		}
+		skipped = l2_of_segment(mbuf, mode);
+		if (mode == MIF_MODE_IP) {
+			l2[i] = (uint8_t)skipped;
+			plain &= skipped != 0;
+		}
 		plain &= (mbuf->nb_segs == 1) & (mbuf->data_len != 0) &
-				(mbuf->data_len <= descs[i].length);
+				(mbuf->data_len - skipped <= descs[i].length);
 		bytes += mbuf->data_len;
 		mif_prefetch_first(places[i], true);
 	}
@@ -100,9 +117,11 @@ put_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **m
 
 		if (ahead != 0 && i + ahead < count)
 			mif_prefetch_rest(places[i + ahead], mbufs[i + ahead]->data_len, true);
-		mif_copy(places[i], rte_pktmbuf_mtod(mbuf, const uint8_t *), mbuf->data_len);
+		skipped = mode == MIF_MODE_IP ? l2[i] : 0;
 		descs[i].flags = 0;
-		descs[i].length = mbuf->data_len;
+		descs[i].length = mbuf->data_len - skipped;
+		mif_copy(places[i], rte_pktmbuf_mtod_offset(mbuf, const uint8_t *, skipped),
+				descs[i].length);
 		mif_desc_write(&end->desc[slot], descs[i]);
 	}
 	mif_ring_end_advance(end, count);
@@ -185,10 +204,11 @@ enum put_result {
  * A burst skips bad slots once, and looks at every slot once: a client that goes on posting such
  * buffers must not keep us here.
  */
-static enum put_result
+static __rte_always_inline enum put_result
 put_any(struct mif_queue *queue, struct mif_ring_end *end, const struct rte_mbuf *mbuf,
-		const enum mif_role role)
+		const enum mif_role role, const enum mif_mode mode)
 {
+	const uint32_t skipped = mode == MIF_MODE_IP ? mif_l2_length_of(mbuf) : 0;
 	uint64_t length = mif_tx_length(mbuf);
 	uint32_t free, slots;
 
@@ -200,6 +220,11 @@ put_any(struct mif_queue *queue, struct mif_ring_end *end, const struct rte_mbuf
 		mif_count(&queue->counters.too_long, 1);
 		return PUT_DONE;
 	}
+	if (mode == MIF_MODE_IP && skipped == 0) {
+		mif_count(&queue->counters.not_ip, 1);
+		return PUT_DONE;
+	}
+	length -= skipped;
 	if (role == MIF_CLIENT) {
 		free = client_slots(queue, end, end->size);
 		slots = own_slots(end, length, free);
@@ -215,30 +240,44 @@ put_any(struct mif_queue *queue, struct mif_ring_end *end, const struct rte_mbuf
 		mif_count(&queue->counters.too_long, 1);
 		return PUT_LAST;
 	}
-	mif_tx_copy(end, mbuf, length, 0, role);
+	mif_tx_copy(end, mbuf, skipped, length, 0, role);
 	mif_count(&queue->counters.packets, 1);
-	mif_count(&queue->counters.bytes, length);
+	mif_count(&queue->counters.bytes, skipped + length);
 	return PUT_DONE;
 }
 
 /* Put up to count packets of any kind; returns how many are done with, sent or dropped. */
-static __rte_noinline uint32_t
-put_mixed(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
-		uint32_t count, const enum mif_role role)
+static __rte_always_inline uint32_t
+put_each(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs, uint32_t count,
+		const enum mif_role role, const enum mif_mode mode)
 {
 	enum put_result result = PUT_DONE;
 	uint32_t done = 0;
 
 	while (done < count && result == PUT_DONE) {
-		result = put_any(queue, end, mbufs[done], role);
+		result = put_any(queue, end, mbufs[done], role, mode);
 		done += result != PUT_WAIT;
 	}
 	return result == PUT_LAST ? done | LAST_PUT : done;
 }
 
+/* Role and mode are constants in the inlined bodies, so they are tested once for all packets. */
+static __rte_noinline uint32_t
+put_mixed(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
+		uint32_t count, enum mif_role role, enum mif_mode mode)
+{
+	if (role == MIF_CLIENT && mode == MIF_MODE_ETHERNET)
+		return put_each(queue, end, mbufs, count, MIF_CLIENT, MIF_MODE_ETHERNET);
+	if (role == MIF_CLIENT)
+		return put_each(queue, end, mbufs, count, MIF_CLIENT, MIF_MODE_IP);
+	if (mode == MIF_MODE_ETHERNET)
+		return put_each(queue, end, mbufs, count, MIF_SERVER, MIF_MODE_ETHERNET);
+	return put_each(queue, end, mbufs, count, MIF_SERVER, MIF_MODE_IP);
+}
+
 static __rte_always_inline uint16_t
 transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs, uint16_t count,
-		const enum mif_role role)
+		const enum mif_role role, const enum mif_mode mode)
 {
 	const uint16_t before = end->cursor;
 	uint32_t done = 0;
@@ -249,11 +288,11 @@ transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mb
 		free = role == MIF_CLIENT ? client_slots(queue, end, part) :
 					    server_slots(queue, end, part);
 		part = RTE_MIN(part, free);
-		if (part != 0 && likely(put_plain(queue, end, &mbufs[done], part, role))) {
+		if (part != 0 && likely(put_plain(queue, end, &mbufs[done], part, role, mode))) {
 			done += part;
 			continue;
 		}
-		mixed = put_mixed(queue, end, &mbufs[done], RTE_MAX(part, 1u), role);
+		mixed = put_mixed(queue, end, &mbufs[done], RTE_MAX(part, 1u), role, mode);
 		done += mixed & ~LAST_PUT;
 		if (mixed < RTE_MAX(part, 1u) || (mixed & LAST_PUT) != 0)
 			break;
@@ -287,7 +326,8 @@ free_mbufs(struct rte_mbuf **mbufs, uint16_t count)
 }
 
 static __rte_always_inline uint16_t
-tx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count, const enum mif_role role)
+tx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count, const enum mif_role role,
+		const enum mif_mode mode)
 {
 	struct mif_ring_end *end = mif_gate_enter(&queue->gate);
 	uint16_t done = 0;
@@ -295,7 +335,7 @@ tx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count, const
 	if (likely(end != NULL)) {
 		if (unlikely(end->shared))
 			rte_spinlock_lock(&end->lock);
-		done = transmit(queue, end, mbufs, count, role);
+		done = transmit(queue, end, mbufs, count, role, mode);
 		if (unlikely(end->shared))
 			rte_spinlock_unlock(&end->lock);
 	}
@@ -307,15 +347,28 @@ tx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count, const
 static uint16_t
 tx_client(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return tx_burst(queue, mbufs, count, MIF_CLIENT);
+	return tx_burst(queue, mbufs, count, MIF_CLIENT, MIF_MODE_ETHERNET);
 }
 
 static uint16_t
 tx_server(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return tx_burst(queue, mbufs, count, MIF_SERVER);
+	return tx_burst(queue, mbufs, count, MIF_SERVER, MIF_MODE_ETHERNET);
+}
+
+static uint16_t
+tx_client_ip(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	return tx_burst(queue, mbufs, count, MIF_CLIENT, MIF_MODE_IP);
+}
+
+static uint16_t
+tx_server_ip(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	return tx_burst(queue, mbufs, count, MIF_SERVER, MIF_MODE_IP);
 }
 
 const struct mif_tx_bursts MIF_BURST_NAME(tx, MIF_VARIANT) = {
-	.burst = { [MIF_CLIENT] = tx_client, [MIF_SERVER] = tx_server },
+	.burst[MIF_MODE_ETHERNET] = { [MIF_CLIENT] = tx_client, [MIF_SERVER] = tx_server },
+	.burst[MIF_MODE_IP] = { [MIF_CLIENT] = tx_client_ip, [MIF_SERVER] = tx_server_ip },
 };

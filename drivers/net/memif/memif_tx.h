@@ -39,21 +39,27 @@ mif_tx_length(const struct rte_mbuf *mbuf)
 }
 
 /**
- * Copy so many bytes, from the start of a segment on, into slots that hold them; their descriptors
- * are in picked, or are those of a client's own buffers.
+ * Copy so many bytes into slots that hold them; their descriptors are in picked, or are those of a
+ * client's own buffers.
  *
+ * @param mbuf    segment, with what is behind it
+ * @param skipped bytes from its start on that are not copied
+ * @param left    bytes to copy, at least one
  * @param more  MIF_DESC_NEXT if the packet goes on behind these bytes, else 0
  */
 static inline void
-mif_tx_copy(struct mif_ring_end *end, const struct rte_mbuf *mbuf, uint64_t left, uint16_t more,
-		const enum mif_role role)
+mif_tx_copy(struct mif_ring_end *end, const struct rte_mbuf *mbuf, uint32_t skipped, uint64_t left,
+		uint16_t more, const enum mif_role role)
 {
-	const uint8_t *from = rte_pktmbuf_mtod(mbuf, const uint8_t *);
-	uint32_t in_segment = mbuf->data_len;
 	struct mif_desc desc;
-	uint32_t slot, part, used;
+	uint32_t slot, part, used, in_segment;
+	const uint8_t *from;
 	uint8_t *to;
 
+	for (; skipped > mbuf->data_len; mbuf = mbuf->next)
+		skipped -= mbuf->data_len;
+	from = rte_pktmbuf_mtod_offset(mbuf, const uint8_t *, skipped);
+	in_segment = mbuf->data_len - skipped;
 	for (uint32_t i = 0; left != 0; i++) {
 		slot = end->cursor & end->mask;
 		desc = role == MIF_CLIENT ? mif_own_buffer(end, slot) : end->picked[i];

@@ -29,6 +29,7 @@ static const struct test_case *const cases[] = {
 	checksum_cases,
 	vlan_cases,
 	tso_cases,
+	ip_cases,
 };
 
 static bool failed;

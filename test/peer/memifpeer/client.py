@@ -56,7 +56,7 @@ class Client(Session):
             for index in range(count):
                 self.plans.append(RingPlan(flags, index, 0, end))
                 end += align(ring_bytes(cfg.log2))
-        self._stride = cfg.stride or align(cfg.bsize)
+        self._stride = cfg.stride or align(cfg.lead + cfg.bsize)
         self._base = end if cfg.regions == 1 else 0
         self.regions = [Region.create(size, cfg.sealed, cfg.hugetlb)
                         for size in self._region_sizes(end)]
@@ -75,9 +75,9 @@ class Client(Session):
         slot = index & ((1 << self.config.log2) - 1)
         buffer = (number << self.config.log2) + slot
         if self.config.regions == 1:
-            return Desc(region=0, offset=self._base + buffer * self._stride)
+            return Desc(region=0, offset=self._base + buffer * self._stride + self.config.lead)
         parts = self.config.regions - 1
-        return Desc(region=1 + buffer % parts, offset=buffer // parts * self._stride)
+        return Desc(region=1 + buffer % parts, offset=buffer // parts * self._stride + self.config.lead)
 
     def _create_ends(self) -> None:
         for number, plan in enumerate(self.plans):

@@ -39,6 +39,7 @@ class Config:
     log2: int = 10
     bsize: int = 2048
     stride: int = 0             # distance of buffers; 0: bsize, rounded up to a line
+    lead: int = 0               # bytes from a buffer's start to what is offered of it
     regions: int = 1            # 1: rings and buffers together; n: rings in 0, buffers in the rest
     sealed: bool = True
     hugetlb: bool = False
