@@ -52,6 +52,8 @@ static void
 uneven_queues(struct pair *pair)
 {
 	const struct setup many = { .rxq = 3, .txq = 3 }, one = { 0 };
+	/* A server has room for two rings at least, for Go's clients. */
+	const uint16_t rings = strcmp(pair->port.role, "client") == 0 ? 2 : 1;
 
 	CHECK_EQ(pair_up(pair, ",rsize=8", &many, &one), 0);
 	for (uint16_t i = 0; i < 3; i++) {
@@ -65,7 +67,8 @@ uneven_queues(struct pair *pair)
 	CHECK_EQ(send_packets(pair->port.id, 2, 4, LENGTH), 4);
 	for (uint16_t i = 0; i < 3; i++)
 		CHECK_EQ(rte_eth_tx_descriptor_status(pair->port.id, i, SLOTS - 4),
-				RTE_ETH_TX_DESC_FULL);
+				i % rings == 2 % rings ? RTE_ETH_TX_DESC_FULL :
+							 RTE_ETH_TX_DESC_DONE);
 }
 
 static void
