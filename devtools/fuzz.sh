@@ -11,14 +11,16 @@ SOURCE=$ROOT/test/fuzz
 TARGETS=(fuzz_msg fuzz_conn fuzz_devargs fuzz_ring fuzz_race fuzz_handshake)
 OPTIONS=(-Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false
 	-Dc_args=-fsanitize=fuzzer-no-link)
-# Options of libFuzzer for all: one input may not take long, nor a process grow.
-FUZZER=(-timeout=60 -rss_limit_mb=3072 -print_final_stats=1 -close_fd_mask=0)
+# Options of libFuzzer for all: a process may not grow.
+FUZZER=(-rss_limit_mb=3072 -print_final_stats=1 -close_fd_mask=0)
 PROGRESS=10 # seconds between two progress lines
 
 usage() {
 	cat <<-END
-		usage: devtools/fuzz.sh [--seconds N] [--jobs N] [TARGET...]
+		usage: devtools/fuzz.sh [--seconds N] [--timeout N] [--jobs N] [TARGET...]
 		  --seconds N  how long each target runs (60)
+		  --timeout N  one input may not take so many seconds (60); more for a process that
+		               others keep from running
 		  --jobs N     so many targets at a time (as many as there are cores)
 		  TARGET       ${TARGETS[*]}
 		What they find to be of interest is kept in build-fuzz/corpus/, what makes them fail in
@@ -56,7 +58,7 @@ executions_of() {
 crashes_of() { find "$BUILD/crashes" -name "$1-*" ! -name '*-slow-unit-*' | wc -l; }
 
 # run_target NAME: in the background, as the leader of a group of its own.
-declare -A pids status begun
+declare -A pids=() status=() begun=()
 run_target() {
 	local name=$1 corpus=$BUILD/corpus/$1 options=()
 
@@ -66,7 +68,7 @@ run_target() {
 	ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_stack_use_after_return=1 \
 		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 		nice -n 10 "$BUILD/test/fuzz/$name" "$corpus" "$SOURCE/corpus/$name" \
-		"${FUZZER[@]}" "${options[@]}" -max_total_time="$seconds" \
+		"${FUZZER[@]}" "${options[@]}" -timeout="$timeout" -max_total_time="$seconds" \
 		-artifact_prefix="$BUILD/crashes/$name-" \
 		</dev/null >"$BUILD/logs/$name.log" 2>&1 &
 	pids[$name]=$!
@@ -155,13 +157,14 @@ report() {
 }
 
 seconds=60
+timeout=60
 jobs=0
 targets=()
 while (($# > 0)); do
 	case $1 in
-	--seconds | --jobs)
+	--seconds | --timeout | --jobs)
 		(($# > 1)) && [[ $2 =~ ^[0-9]+$ ]] || die "$1 wants a number"
-		if [[ $1 == --jobs ]]; then jobs=$2; else seconds=$2; fi
+		declare "${1#--}=$2"
 		shift
 		;;
 	-h | --help)

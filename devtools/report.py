@@ -40,8 +40,8 @@ def last_line(text: str | None) -> str:
     return lines[-1] if lines else ""
 
 
-def of_check(stage: str, path: Path) -> list[Result]:
-    """The 'ok NAME' and 'FAIL NAME' lines of devtools/check.sh."""
+def of_verdicts(stage: str, path: Path) -> list[Result]:
+    """The 'ok NAME' and 'FAIL NAME' lines of devtools/check.sh and devtools/fuzz.sh."""
     words = {"ok": PASSED, "FAIL": FAILED}
     lines = [line.split(" ", 1) for line in path.read_text().splitlines()]
     return [Result(stage, line[1], words[line[0]]) for line in lines
@@ -95,7 +95,7 @@ def of_meson(stage: str, folder: Path) -> list[Result]:
     return results
 
 
-READERS = {"check": of_check, "meson": of_meson, "pytest": of_pytest}
+READERS = {"meson": of_meson, "pytest": of_pytest, "verdicts": of_verdicts}
 
 
 def append(path: Path, items: list) -> None:

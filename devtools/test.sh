@@ -13,12 +13,13 @@ SANITIZE_OPTIONS=(--werror -Dbuildtype=debugoptimized -Db_sanitize=address,undef
 	-Db_lundef=false)
 LOGS=$BUILD/logs
 RESULTS=$LOGS/results.jsonl
+FUZZ_SECONDS=${MIF_FUZZ_SECONDS:-60} # for each target
 LIMIT=2700 # seconds for everything, on a loaded machine; a quiet one takes half of it
 
 usage() {
 	cat <<-END
 		usage: devtools/test.sh [--quick] [--jobs N] [-k EXPRESSION]
-		  --quick        without the clang build and the sanitizers
+		  --quick        without the clang build, the sanitizers and the fuzzing
 		  --jobs N       so many compilers and unit tests at a time
 		  -k EXPRESSION  only those functional tests, as pytest takes it
 		The outputs are in build/logs/.
@@ -120,6 +121,8 @@ other_builds() {
 		unit_tests "sanitizer unit" "$ASAN_BUILD" clang "${SANITIZE_OPTIONS[@]}" || true
 	stage "thread sanitizer" 300 --reader meson --source "$ROOT/build-tsan/meson-logs" -- \
 		"$ROOT/test/tsan/run.sh" "$test_jobs" || true
+	stage fuzz $((300 + FUZZ_SECONDS * 6)) --reader verdicts --source "$LOGS/fuzz.log" -- \
+		"$ROOT/devtools/fuzz.sh" --seconds "$FUZZ_SECONDS" --jobs 2 || true
 }
 
 tests_of_build() {
@@ -136,13 +139,14 @@ run_everything() {
 		return
 	}
 	use_dpdk
-	stage check 120 --reader check --source "$LOGS/check.log" -- "$ROOT/devtools/check.sh" || true
+	stage check 120 --reader verdicts --source "$LOGS/check.log" -- "$ROOT/devtools/check.sh" || true
 	stage "gcc build" 300 --counts -- \
 		"${IN_LIB[@]}" build_dir "$BUILD" gcc "$jobs" "${BUILD_OPTIONS[@]}" || built=0
 	if ((quick)); then
 		leave_out "clang build" "left out by --quick"
 		leave_out "sanitizer unit" "left out by --quick"
 		leave_out "thread sanitizer" "left out by --quick"
+		leave_out fuzz "left out by --quick"
 	else
 		other_builds
 	fi

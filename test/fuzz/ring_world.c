@@ -192,6 +192,7 @@ void
 world_start(const struct world_cfg *cfg)
 {
 	enum mif_dir dir = cfg->transmit == (cfg->role == MIF_CLIENT) ? MIF_C2S : MIF_S2C;
+	static struct rte_eth_dev_data data; /* a port without queues and offloads */
 	const struct mif_devargs args = { .role = cfg->role };
 
 	world.cfg = *cfg;
@@ -209,6 +210,7 @@ world_start(const struct world_cfg *cfg)
 	mif_queue_set_pool(world.queue, world.pool, 0, cfg->scatter);
 	mif_gate_open(&world.queue->gate, world.end);
 	rte_vect_set_max_simd_bitwidth(simd_widths[cfg->simd]);
+	world.dev.data = &data;
 	mif_burst_choose(&world.dev, &args);
 }
 
