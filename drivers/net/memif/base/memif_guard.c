@@ -22,13 +22,18 @@ struct entry {
 static struct entry entries[MIF_GUARDS_MAX];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of who changes them */
 static unsigned int used;
-static atomic_uint reached; /* entries from here on have never been used */
-static struct sigaction previous;
+static atomic_uint reached;	  /* entries from here on have never been used */
+static struct sigaction previous; /* what ours was put over last */
+static struct sigaction first;	  /* what it was put over when it was in nobody's chain yet */
 static bool installed;
 static atomic_uint inside; /* threads that replace a page now */
 
-/* Set while the previous handler runs: if that one calls ours, it must not be called again. */
-static __thread volatile sig_atomic_t passing_on;
+/*
+ * The signal that the previous handler was given last, and from where. If that one calls ours, it
+ * must not be called again; but it may as well have left by siglongjmp(), and never come back.
+ */
+static __thread const void *passed_context;
+static __thread uintptr_t passed_frame;
 
 static const struct entry *
 find(uintptr_t addr)
@@ -44,21 +49,51 @@ find(uintptr_t addr)
 	return NULL;
 }
 
+/*
+ * Zero pages over a whole mapping: page by page, a peer could have us make more mappings than a
+ * process may have. They are made elsewhere and moved, in one step of which other threads see
+ * nothing. Until they may be accessed, mlockall(MCL_FUTURE) does not fill them; and the first touch
+ * of one is to cost a small page, not a huge one.
+ */
+static bool
+replace_mapping(const struct mif_guard *guard)
+{
+	void *zeros = mmap(NULL, guard->size, PROT_NONE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (zeros == MAP_FAILED)
+		return false;
+	munlock(zeros, guard->size);
+	madvise(zeros, guard->size, MADV_NOHUGEPAGE);
+	if (mprotect(zeros, guard->size, PROT_READ | PROT_WRITE) == 0 &&
+			mremap(zeros, guard->size, guard->size, MREMAP_MAYMOVE | MREMAP_FIXED,
+					guard->addr) != MAP_FAILED)
+		return true;
+	munmap(zeros, guard->size);
+	return false;
+}
+
+/* Where so much memory may not even be promised (vm.overcommit_memory=2). */
+static bool
+replace_page(const struct mif_guard *guard, uintptr_t addr)
+{
+	void *page = (void *)(addr & ~(uintptr_t)(guard->page_size - 1));
+
+	return mmap(page, guard->page_size, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+}
+
 /* Only what may be called in a signal handler. */
 static bool
-replace_page(uintptr_t addr)
+replace(uintptr_t addr)
 {
 	const struct entry *entry = find(addr);
 	const uint64_t one = 1;
 	uint32_t none = 0;
-	void *page;
 	int fd;
 
-	if (entry == NULL)
-		return false;
-	page = (void *)(addr & ~(uintptr_t)(entry->guard.page_size - 1));
-	if (mmap(page, entry->guard.page_size, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+	if (entry == NULL ||
+			(!replace_mapping(&entry->guard) && !replace_page(&entry->guard, addr)))
 		return false;
 	if (!__atomic_compare_exchange_n(entry->guard.fault, &none, entry->guard.value, false,
 			    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
@@ -72,13 +107,13 @@ replace_page(uintptr_t addr)
 /* The same, seen by mif_guard_idle(). Fence: pairs with the one there, so that either it sees us or
  * we see what was changed before it. */
 static bool
-replace_page_seen(uintptr_t addr)
+replace_seen(uintptr_t addr)
 {
 	bool done;
 
 	atomic_fetch_add_explicit(&inside, 1, memory_order_relaxed);
 	atomic_thread_fence(memory_order_seq_cst);
-	done = replace_page(addr);
+	done = replace(addr);
 	/* Release: pairs with the acquire in mif_guard_idle(). */
 	atomic_fetch_sub_explicit(&inside, 1, memory_order_release);
 	return done;
@@ -95,25 +130,34 @@ end_process(int signal, bool sent)
 		raise(signal);
 }
 
-/* Not ours: what would have happened without us. Faults cannot be ignored, sent signals can. */
+/* What this handler would have done. Faults cannot be ignored, sent signals can. */
 static void
-pass_on(int signal, siginfo_t *info, void *context)
+call(const struct sigaction *handler, int signal, siginfo_t *info, void *context)
 {
 	bool sent = info->si_code <= 0;
 
-	if (passing_on || previous.sa_handler == SIG_DFL) {
+	if (handler->sa_handler == SIG_DFL || (handler->sa_handler == SIG_IGN && !sent))
 		end_process(signal, sent);
-	} else if (previous.sa_handler == SIG_IGN) {
-		if (!sent)
-			end_process(signal, sent);
-	} else {
-		passing_on = 1;
-		if ((previous.sa_flags & SA_SIGINFO) != 0)
-			previous.sa_sigaction(signal, info, context);
-		else
-			previous.sa_handler(signal);
-		passing_on = 0;
+	else if (handler->sa_handler == SIG_IGN)
+		return;
+	else if ((handler->sa_flags & SA_SIGINFO) != 0)
+		handler->sa_sigaction(signal, info, context);
+	else
+		handler->sa_handler(signal);
+}
+
+/* Not ours. A handler that was called calls deeper in the stack, with the signal that it got. */
+static void
+pass_on(int signal, siginfo_t *info, void *context, uintptr_t frame)
+{
+	if (context == passed_context && frame < passed_frame) {
+		call(&first, signal, info, context);
+		return;
 	}
+	passed_context = context;
+	passed_frame = frame;
+	call(&previous, signal, info, context);
+	passed_context = NULL;
 }
 
 static void
@@ -121,8 +165,8 @@ on_sigbus(int signal, siginfo_t *info, void *context)
 {
 	int saved_errno = errno;
 
-	if (info->si_code <= 0 || !replace_page_seen((uintptr_t)info->si_addr))
-		pass_on(signal, info, context);
+	if (info->si_code <= 0 || !replace_seen((uintptr_t)info->si_addr))
+		pass_on(signal, info, context, (uintptr_t)__builtin_frame_address(0));
 	errno = saved_errno;
 }
 
@@ -130,6 +174,13 @@ static bool
 is_ours(const struct sigaction *action)
 {
 	return (action->sa_flags & SA_SIGINFO) != 0 && action->sa_sigaction == on_sigbus;
+}
+
+static bool
+same(const struct sigaction *a, const struct sigaction *b)
+{
+	return a->sa_handler == b->sa_handler &&
+			(a->sa_flags & SA_SIGINFO) == (b->sa_flags & SA_SIGINFO);
 }
 
 static int
@@ -144,6 +195,8 @@ install(void)
 	if (is_ours(&present))
 		return 0;
 	/* Handlers of this signal are few, and set once: copy the old one before ours is live. */
+	if (!installed)
+		first = present;
 	previous = present;
 	if (sigaction(SIGBUS, &ours, NULL) != 0)
 		return -errno;
@@ -160,7 +213,8 @@ uninstall(void)
 	if (!installed || sigaction(SIGBUS, NULL, &present) != 0 || !is_ours(&present))
 		return;
 	sigaction(SIGBUS, &previous, NULL);
-	installed = false;
+	/* Else that one has ours below it. */
+	installed = !same(&previous, &first);
 }
 
 static int

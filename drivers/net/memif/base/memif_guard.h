@@ -5,9 +5,9 @@
  * Surviving memory that a peer pulls away.
  *
  * A peer can cut its file short, or punch holes into huge pages, under our mapping; the next access
- * is a SIGBUS. While such mappings exist, a handler puts zero pages of our own over the page that
- * faulted, and reports that the connection is broken. All other SIGBUS go to whoever had the signal
- * before.
+ * is a SIGBUS. While such mappings exist, a handler puts zero pages of our own in the place of the
+ * mapping that faulted, and reports that the connection is broken. All other SIGBUS go to whoever had
+ * the signal before.
  */
 
 #ifndef MEMIF_GUARD_H
@@ -22,7 +22,7 @@
 struct mif_guard {
 	void *addr;
 	uint64_t size;	    /**< bytes, whole pages */
-	uint64_t page_size; /**< bytes; the unit that is replaced */
+	uint64_t page_size; /**< bytes; a whole number of them is replaced */
 	uint32_t *fault;    /**< gets value when it is 0 */
 	uint32_t value;
 	int wake_fd; /**< an eventfd that gets one added then; non-blocking, not shared; or -1 */
