@@ -376,8 +376,8 @@ take_any(struct mif_queue *queue, struct mif_ring_end *end, uint32_t ready,
 }
 
 /*
- * Take up to count packets of any kind from *ready slots. Returns how many there are in mbufs; with
- * *ready unchanged, the ring has to wait.
+ * Look at up to count packets of any kind in *ready slots. Returns how many there are in mbufs; fewer
+ * than count when some were dropped, or the ring has to wait.
  */
 static __rte_always_inline uint16_t
 take_each(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
@@ -385,6 +385,7 @@ take_each(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **m
 		struct mif_lending *lending)
 {
 	uint16_t done = 0;
+	uint16_t tries = 0;
 	uint32_t slots;
 
 	do {
@@ -394,7 +395,7 @@ take_each(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **m
 		*ready -= slots;
 		if (slots != 0 && mbufs[done] != NULL)
 			done++;
-	} while (slots != 0 && done < count && *ready != 0);
+	} while (slots != 0 && ++tries < count && *ready != 0);
 	return done;
 }
 
@@ -422,7 +423,8 @@ take(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
 		struct mif_lending *lending)
 {
 	uint16_t done = 0;
-	uint32_t left, part;
+	uint16_t taken;
+	uint32_t part;
 
 	while (ready != 0 && done < count) {
 		part = RTE_MIN(ready, (uint32_t)(count - done));
@@ -434,11 +436,12 @@ take(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
 			done = (uint16_t)(done + part);
 			continue;
 		}
-		left = ready;
-		done = (uint16_t)(done +
-				take_mixed(queue, end, &mbufs[done], (uint16_t)part, &ready, role,
-						mode, lending));
-		if (ready == left)
+		taken = take_mixed(queue, end, &mbufs[done], (uint16_t)part, &ready, role, mode,
+				lending);
+		done = (uint16_t)(done + taken);
+		/* A burst drops no more than it was asked for: a packet's bad end may come after 64 kB
+		 * that were copied, and a ring can be full of such packets. */
+		if (taken < RTE_MAX(part, 1u))
 			break;
 	}
 	return done;
