@@ -182,16 +182,19 @@ take_down(struct mif_port *port, const struct mif_conn *conn)
 		port->pause = 0;
 }
 
-/* The server takes fewer rings than it did not say: come back with those it has taken. */
-static void
+/*
+ * The server takes fewer rings than it did not say: come back with those it has taken, at once. The
+ * pauses that it may have earned otherwise stay as they are.
+ */
+static bool
 accept_fewer_rings(struct mif_port *port, const struct mif_conn *conn)
 {
 	if (!conn->ring_refused || conn->index == 0)
-		return;
+		return false;
 	port->ring_cap[conn->dir] = conn->index;
-	port->pause = 0;
 	MIF_LOG(INFO, port->name, "the server takes %u rings %s: connecting again with those",
 			conn->index, conn->dir == MIF_C2S ? "to it" : "from it");
+	return true;
 }
 
 void
@@ -209,14 +212,18 @@ mif_port_refused(struct mif_port *port, const struct mif_conn *conn)
 void
 mif_port_disconnected(struct mif_port *port, const struct mif_conn *conn)
 {
+	bool at_once = false;
+
 	port->session = NULL;
 	if (port->link != NULL) {
 		take_down(port, conn);
 	} else if (mif_port_ready(port)) {
 		tell_trouble(port, conn->reason);
-		accept_fewer_rings(port, conn);
+		at_once = accept_fewer_rings(port, conn);
 	}
-	if (port->args.role == MIF_CLIENT && mif_port_ready(port))
+	if (at_once)
+		mif_ctrl_arm(&port->retry, 0);
+	else if (port->args.role == MIF_CLIENT && mif_port_ready(port))
 		try_later(port);
 }
 
