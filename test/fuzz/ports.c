@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <dirent.h>
+#include <sched.h>
 #include <unistd.h>
 #include <bus_vdev_driver.h>
 #include <ethdev_driver.h>
@@ -9,6 +10,7 @@
 #include <sanitizer/common_interface_defs.h>
 
 #include "eal.h"
+#include "memif_discard.h"
 #include "memif_link.h"
 #include "memif_queue.h"
 #include "memif_session.h"
@@ -349,8 +351,11 @@ void
 ports_check_clean(void)
 {
 	static unsigned int inputs;
-	unsigned int count = count_fds(false);
+	unsigned int count;
 
+	while (!mif_discard_idle())
+		sched_yield();
+	count = count_fds(false);
 	for (unsigned int i = 0; i < PORTS; i++) {
 		FUZZ_CHECK(ports_get(i)->session == NULL, "port %u has a session", i);
 		FUZZ_CHECK(ports_get(i)->link == NULL, "port %u has a link", i);

@@ -138,6 +138,7 @@ fd_0_is_a_valid_fd(void **state)
 	close(0);
 	send_raw(link.theirs, 5, 1, 1);
 	assert_int_equal(mif_chan_recv(link.ours, &in), -EPROTO);
+	unit_wait_for_discards();
 	assert_int_equal(fcntl(0, F_GETFD), -1);
 	assert_int_equal(dup2(saved, 0), 0);
 	link_down(&link);

@@ -8,9 +8,11 @@
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "memif_region.h"
@@ -152,6 +154,7 @@ taken(int fd, uint64_t size, bool sealed_only, bool is_sealed)
 	assert_null(why);
 	/* The mapping is enough: hundreds of files would use up the process's own. */
 	assert_int_equal(region.fd, -1);
+	unit_wait_for_discards();
 	assert_int_equal(fcntl(fd, F_GETFD), -1);
 	assert_true(region.size == size);
 	assert_int_equal(region.sealed, is_sealed);
@@ -174,6 +177,7 @@ refused(int fd, uint64_t size, bool sealed_only, const char *reason)
 	assert_non_null(why);
 	assert_string_equal(why, reason);
 	assert_none(&region);
+	unit_wait_for_discards();
 	assert_int_equal(fcntl(fd, F_GETFD), -1);
 }
 
@@ -257,7 +261,7 @@ what_cannot_be_mapped_is_refused(void **state)
 	refused(memfd(PAGE, F_SEAL_WRITE), PAGE, false, "region cannot be mapped");
 	refused(memfd(PAGE, F_SEAL_FUTURE_WRITE), PAGE, false, "region cannot be mapped");
 	refused(reopened(memfd(PAGE, 0), O_RDONLY), PAGE, false, "region cannot be mapped");
-	refused(reopened(memfd(PAGE, 0), O_PATH), PAGE, false, "region cannot be mapped");
+	refused(reopened(memfd(PAGE, 0), O_PATH), PAGE, false, "region file cannot be examined");
 	assert_holdings(before);
 }
 
@@ -277,10 +281,48 @@ no_more_is_mapped_than_can_be_reached(void **state)
 	assert_holdings(before);
 }
 
+/* mlockall(MCL_FUTURE), as testpmd calls it: a sparse file of a peer must not become gigabytes. */
+static int
+pages_of_a_locked_process(void)
+{
+	struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
+	int fd = memfd(4096 * PAGE, F_SEAL_SHRINK), copy = dup(fd);
+	struct mif_region region;
+	struct stat status;
+	const char *why = NULL;
+
+	setrlimit(RLIMIT_MEMLOCK, &all);
+	if (mlockall(MCL_FUTURE) != 0)
+		return 45;
+	if (mif_region_adopt(&region, fd, 4096 * PAGE, true, &why) != 0)
+		return 1;
+	region.addr[0] = 1;
+	if (fstat(copy, &status) != 0)
+		return 2;
+	return (uint64_t)status.st_blocks * 512 == PAGE ? 44 : 3;
+}
+
+static void
+taken_region_is_not_filled(void **state)
+{
+	int status = -1;
+	pid_t child = fork();
+
+	(void)state;
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(pages_of_a_locked_process());
+	assert_int_equal(waitpid(child, &status, 0), child);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 45)
+		unit_skip("this user may not lock memory");
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 44);
+}
+
 static void
 what_is_no_file_is_refused(void **state)
 {
-	const char *reason = "region is not a regular file";
+	const char *reason = "region is not a file in memory";
 	struct unit_holdings before = unit_holdings();
 	int pipes[2];
 
@@ -491,6 +533,7 @@ main(void)
 		cmocka_unit_test(what_cannot_be_mapped_is_refused),
 		cmocka_unit_test(no_more_is_mapped_than_can_be_reached),
 		cmocka_unit_test(what_is_no_file_is_refused),
+		cmocka_unit_test(taken_region_is_not_filled),
 		cmocka_unit_test(file_on_a_disk_is_refused),
 		cmocka_unit_test(file_in_tmpfs_is_taken_unless_sealed_is_asked),
 		cmocka_unit_test(huge_pages_are_never_sealed),

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "memif_discard.h"
 #include "unit.h"
 
 static const char *skip_reason = "";
@@ -40,6 +41,14 @@ print_message(const char *const format, ...)
 	else
 		fputs(line, stdout);
 	fflush(stdout); /* a child must not print what its parent has in the buffer */
+}
+
+void
+unit_wait_for_discards(void)
+{
+	for (int ms = 0; ms < 10000 && !mif_discard_idle(); ms++)
+		usleep(1000);
+	assert_true(mif_discard_idle());
 }
 
 static unsigned int
@@ -90,6 +99,7 @@ count_maps(void)
 struct unit_holdings
 unit_holdings(void)
 {
+	unit_wait_for_discards();
 	return (struct unit_holdings){ .fds = count_fds(), .maps = count_maps() };
 }
 

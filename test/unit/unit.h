@@ -26,7 +26,10 @@ struct unit_holdings {
 	unsigned int maps; /**< lines of /proc/self/maps that belong to a file */
 };
 
-/** Count now; without allocating, so that counting changes nothing. */
+/** Wait until what could take its time to close is closed; see memif_discard.h. */
+void unit_wait_for_discards(void);
+
+/** Count, after that; without allocating, so that counting changes nothing. */
 struct unit_holdings unit_holdings(void);
 
 /** Fail unless the process holds what it held at that time. */

@@ -9,6 +9,7 @@
 #include <rte_malloc.h>
 
 #include "memif_ctrl.h"
+#include "memif_discard.h"
 #include "memif_guard.h"
 #include "memif_layout.h"
 #include "memif_link.h"
@@ -214,7 +215,7 @@ mif_link_take_event(struct mif_link *link, enum mif_dir dir, uint16_t index, int
 {
 	if (!mif_is_eventfd(fd)) {
 		*why = "file of a ring is not an eventfd";
-		close(fd);
+		mif_discard_fd(fd);
 		return -EINVAL;
 	}
 	link->event_fds[dir][index] = fd;

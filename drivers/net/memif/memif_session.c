@@ -11,6 +11,7 @@
 #include <rte_common.h>
 
 #include "memif_chan.h"
+#include "memif_discard.h"
 #include "memif_link.h"
 #include "memif_listener.h"
 #include "memif_log.h"
@@ -241,8 +242,7 @@ perform(struct mif_session *session, struct mif_actions *actions, int fd)
 			i = (unsigned int)-1;
 		}
 	}
-	if (fd >= 0)
-		close(fd);
+	mif_discard_fd(fd);
 }
 
 static void

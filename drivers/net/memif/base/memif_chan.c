@@ -9,11 +9,16 @@
 #include <unistd.h>
 
 #include "memif_chan.h"
+#include "memif_discard.h"
 
 #define DRAIN_MAX 32 /* messages; a peer could send for ever */
 
-/* Room for more than any message carries, so that an offender is seen; the kernel closes the rest. */
-#define FDS_MAX 8
+/* Room for all that a message can carry (SCM_MAX_FD of Linux): the kernel would close those that find
+ * none, and that can take as long as the peer likes. */
+#define FDS_MAX 253
+
+/* More than any message of ours carries: no need to look into it. */
+#define FDS_TAKEN 8
 
 /* Aligned as the kernel's control messages have to be. */
 union control {
@@ -37,7 +42,7 @@ take_fds(struct mif_chan_msg *in, struct msghdr *header)
 			if (in->fds++ == 0)
 				in->fd = fd;
 			else
-				close(fd);
+				mif_discard_fd(fd);
 		}
 	}
 }
@@ -78,10 +83,10 @@ mif_chan_recv(int sock, struct mif_chan_msg *in)
 		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
 
 	take_fds(in, &header);
-	if (length == sizeof(in->msg) && (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0)
+	if (length == sizeof(in->msg) && (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 &&
+			in->fds <= FDS_TAKEN)
 		return 0;
-	if (in->fd >= 0)
-		close(in->fd);
+	mif_discard_fd(in->fd);
 	in->fd = -1;
 	return length == 0 && in->fds == 0 ? -ECONNRESET : -EPROTO;
 }
@@ -122,8 +127,7 @@ mif_chan_close(int sock)
 		ret = mif_chan_recv(sock, &in);
 		if (ret != 0 && ret != -EPROTO)
 			break;
-		if (in.fd >= 0)
-			close(in.fd);
+		mif_discard_fd(in.fd);
 	}
 	close(sock);
 }

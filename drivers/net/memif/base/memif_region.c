@@ -8,6 +8,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "memif_discard.h"
 #include "memif_region.h"
 
 #ifndef MADV_POPULATE_WRITE /* Linux 5.14; glibc has it since 2.35 */
@@ -24,15 +25,30 @@ mif_region_page_size(void)
 }
 
 static int
-map(struct mif_region *region, int flags)
+map(struct mif_region *region, int access, int flags)
 {
-	void *addr = mmap(NULL, region->size, PROT_READ | PROT_WRITE, MAP_SHARED | flags,
-			region->fd, 0);
+	void *addr = mmap(NULL, region->size, access, MAP_SHARED | flags, region->fd, 0);
 
 	if (addr == MAP_FAILED)
 		return -errno;
 	region->addr = addr;
 	return 0;
+}
+
+/*
+ * A peer's file, of which nothing is to be made that nobody uses: neither a reservation of huge pages
+ * nor, in a process that has called mlockall(MCL_FUTURE), all of its pages. Those would be filled
+ * here and now if they could be accessed; so they cannot, until they are not locked any more.
+ */
+static int
+map_of_peer(struct mif_region *region)
+{
+	int ret = map(region, PROT_NONE, MAP_NORESERVE);
+
+	if (ret != 0)
+		return ret;
+	munlock(region->addr, region->size);
+	return mprotect(region->addr, region->size, PROT_READ | PROT_WRITE) == 0 ? 0 : -errno;
 }
 
 /* Errors other than a lack of memory come from old kernels; use faults the pages in then. */
@@ -62,28 +78,29 @@ mif_region_create(struct mif_region *region, uint64_t size, const char *name)
 			fcntl(region->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) !=
 					0)
 		ret = -errno;
-	else if ((ret = map(region, 0)) == 0)
+	else if ((ret = map(region, PROT_READ | PROT_WRITE, 0)) == 0)
 		ret = populate(region);
 	if (ret != 0)
 		mif_region_release(region);
 	return ret;
 }
 
-/* Is it a file in memory? Fills in page size and seals. */
+/* Is it a file in memory? Only these have seals, and only these may be asked for more: a file system
+ * of the peer's might never answer. Fills in page size and seals. */
 static int
 inspect(struct mif_region *region, uint64_t *file_size, const char **why)
 {
+	int seals = fcntl(region->fd, F_GET_SEALS);
 	struct stat status;
 	struct statfs fs;
-	int seals;
 
-	if (fstat(region->fd, &status) != 0 || fstatfs(region->fd, &fs) != 0) {
+	if (seals < 0 && errno != EBADF) {
+		*why = "region is not a file in memory";
+		return -EINVAL;
+	}
+	if (seals < 0 || fstat(region->fd, &status) != 0 || fstatfs(region->fd, &fs) != 0) {
 		*why = "region file cannot be examined";
 		return -errno;
-	}
-	if (!S_ISREG(status.st_mode)) {
-		*why = "region is not a regular file";
-		return -EINVAL;
 	}
 	if (fs.f_type != TMPFS_MAGIC && fs.f_type != HUGETLBFS_MAGIC) {
 		*why = "region is not a file in memory";
@@ -91,9 +108,8 @@ inspect(struct mif_region *region, uint64_t *file_size, const char **why)
 	}
 	*file_size = (uint64_t)status.st_size;
 	region->page_size = (uint64_t)fs.f_bsize;
-	seals = fcntl(region->fd, F_GET_SEALS);
 	/* Holes can be punched into huge pages in spite of the seal. */
-	region->sealed = fs.f_type == TMPFS_MAGIC && seals >= 0 && (seals & F_SEAL_SHRINK) != 0;
+	region->sealed = fs.f_type == TMPFS_MAGIC && (seals & F_SEAL_SHRINK) != 0;
 	return 0;
 }
 
@@ -118,8 +134,7 @@ examine(struct mif_region *region, uint64_t size, bool sealed_only, const char *
 		return -EPERM;
 	}
 	region->size = size < MIF_REGION_REACH ? size : MIF_REGION_REACH;
-	/* No reservation: a peer could else make us take huge pages that it never pays for. */
-	ret = map(region, MAP_NORESERVE);
+	ret = map_of_peer(region);
 	if (ret != 0) {
 		*why = "region cannot be mapped";
 		return ret;
@@ -139,8 +154,11 @@ mif_region_adopt(struct mif_region *region, int fd, uint64_t size, bool sealed_o
 	*region = MIF_REGION_NONE;
 	region->fd = fd;
 	ret = examine(region, size, sealed_only, why);
-	if (ret != 0)
+	if (ret != 0) {
+		mif_discard_fd(region->fd);
+		region->fd = -1;
 		mif_region_release(region);
+	}
 	return ret;
 }
 
