@@ -96,8 +96,12 @@ class Dut:
 
     def mappings_of_peers(self) -> int:
         """Mappings of memfds that this peer made."""
+        return self.mappings_of("memifpeer")
+
+    def mappings_of(self, name: str) -> int:
+        """Mappings of memfds of that name."""
         maps = Path(f"/proc/{self.pid}/maps").read_text(encoding="utf-8")
-        return sum("memfd:memifpeer" in line for line in maps.splitlines())
+        return sum(f"memfd:{name}" in line for line in maps.splitlines())
 
     def open_fds(self) -> int:
         return len(os.listdir(f"/proc/{self.pid}/fd"))
