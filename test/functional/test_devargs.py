@@ -41,7 +41,7 @@ GOOD = [
     "", "id=0", "id=4294967295", "role=server", "role=client", "role=master", "role=slave",
     "bsize=1", "bsize=65535", "rsize=1", "rsize=14", "mac=02:00:00:00:00:01",
     "secret=x", "secret=" + "x" * 24, "zero-copy=no", "peer-memory=any", "peer-memory=sealed",
-    "role=server,zero-copy=yes", "mode=ethernet", "mode=ip",
+    "role=server,zero-copy=yes", "zero-copy=yes", "mode=ethernet", "mode=ip",
     "role=server,peer-memory=sealed,rsize=11,bsize=1500,secret=abc",
 ]
 
@@ -120,14 +120,6 @@ def test_zero_copy_in_ip_mode(probe: Probe) -> None:
     process = probe(f"role=server,zero-copy=yes,mode=ip,{socket_option()}")
     assert failed(process)
     assert "zero-copy=yes and mode=ip do not go together" in process.stderr
-
-
-@pytest.mark.parametrize("text", ["zero-copy=yes"])
-def test_not_supported_yet(probe: Probe, text: str) -> None:
-    process = probe(f"{text},{socket_option()}")
-    assert failed(process)
-    assert "not supported yet" in process.stderr
-    assert text.partition("=")[0] in process.stderr
 
 
 @pytest.mark.parametrize("text", GOOD, ids=lambda text: text[:40] or "none")

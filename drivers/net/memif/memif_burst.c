@@ -13,14 +13,35 @@ struct variant {
 	const char *name;
 	const struct mif_rx_bursts *rx;
 	const struct mif_tx_bursts *tx;
+	const struct mif_rx_bursts *zc_rx;
+	const struct mif_tx_bursts *zc_tx;
 };
 
-static const struct variant plain = { "plain", &mif_rx_bursts_plain, &mif_tx_bursts_plain };
+static const struct variant plain = {
+	.name = "plain",
+	.rx = &mif_rx_bursts_plain,
+	.tx = &mif_tx_bursts_plain,
+	.zc_rx = &mif_zc_rx_bursts_plain,
+	.zc_tx = &mif_zc_tx_bursts_plain,
+};
 
 #ifdef RTE_ARCH_X86_64
 
-static const struct variant avx2 = { "AVX2", &mif_rx_bursts_avx2, &mif_tx_bursts_avx2 };
-static const struct variant avx512 = { "AVX-512", &mif_rx_bursts_avx512, &mif_tx_bursts_avx512 };
+static const struct variant avx2 = {
+	.name = "AVX2",
+	.rx = &mif_rx_bursts_avx2,
+	.tx = &mif_tx_bursts_avx2,
+	.zc_rx = &mif_zc_rx_bursts_avx2,
+	.zc_tx = &mif_zc_tx_bursts_avx2,
+};
+
+static const struct variant avx512 = {
+	.name = "AVX-512",
+	.rx = &mif_rx_bursts_avx512,
+	.tx = &mif_tx_bursts_avx512,
+	.zc_rx = &mif_zc_rx_bursts_avx512,
+	.zc_tx = &mif_zc_tx_bursts_avx512,
+};
 
 static bool
 has_avx512(void)
@@ -55,10 +76,17 @@ best(void)
 void
 mif_burst_choose(struct rte_eth_dev *dev, const struct mif_devargs *args)
 {
+	const struct variant *variant = best();
+	bool zero_copy = args->zero_copy && args->role == MIF_CLIENT;
 	bool lends = args->zero_copy && args->role == MIF_SERVER;
 
-	dev->rx_pkt_burst = lends ? best()->rx->lending : best()->rx->burst[args->mode][args->role];
-	dev->tx_pkt_burst = best()->tx->burst[args->mode][args->role];
+	dev->rx_pkt_burst = lends ? variant->rx->lending :
+				    variant->rx->burst[args->mode][args->role];
+	dev->tx_pkt_burst = variant->tx->burst[args->mode][args->role];
+	if (zero_copy) {
+		dev->rx_pkt_burst = variant->zc_rx->burst[args->mode][args->role];
+		dev->tx_pkt_burst = variant->zc_tx->burst[args->mode][args->role];
+	}
 	mif_offload_wrap(dev);
 }
 

@@ -11,6 +11,7 @@
 
 #include <rte_ethdev.h>
 
+#include "memif_abi.h"
 #include "memif_devargs.h"
 
 /** Bursts of one direction, by mode (ethernet or ip) and role; their queue is a struct mif_queue. */
@@ -24,9 +25,17 @@ struct mif_tx_bursts {
 	eth_tx_burst_t burst[2][2];
 };
 
-/* The build gives the variant that it compiles memif_rx.c and memif_tx.c for. */
+/* The build gives the variant that it compiles memif_*rx.c and memif_*tx.c for. */
 #define MIF_BURST_NAME_OF(direction, variant) mif_##direction##_bursts_##variant
 #define MIF_BURST_NAME(direction, variant) MIF_BURST_NAME_OF(direction, variant)
+
+/* The same for ports that do not copy. */
+extern const struct mif_rx_bursts mif_zc_rx_bursts_plain;
+extern const struct mif_tx_bursts mif_zc_tx_bursts_plain;
+extern const struct mif_rx_bursts mif_zc_rx_bursts_avx2;
+extern const struct mif_tx_bursts mif_zc_tx_bursts_avx2;
+extern const struct mif_rx_bursts mif_zc_rx_bursts_avx512;
+extern const struct mif_tx_bursts mif_zc_tx_bursts_avx512;
 
 extern const struct mif_rx_bursts mif_rx_bursts_plain;
 extern const struct mif_tx_bursts mif_tx_bursts_plain;

@@ -398,10 +398,6 @@ mif_devargs_parse(struct mif_devargs *args, const char *who, const char *text)
 				"zero-copy=yes and mode=ip do not go together yet: leave one out");
 		ret = -ENOTSUP;
 	}
-	if (ret == 0 && args->zero_copy && args->role == MIF_CLIENT) {
-		MIF_LOG(ERR, who, "option zero-copy=yes is not supported yet by a client");
-		ret = -ENOTSUP;
-	}
 	if (ret == 0) {
 		warn_ineffective(&parser, list);
 		if (!parser.mac_given)

@@ -38,7 +38,7 @@ struct mif_devargs {
 	uint8_t log2_ring_size;	       /**< client */
 	struct rte_ether_addr mac;     /**< random when not given */
 	uint8_t secret[MIF_SECRET_LEN];
-	bool zero_copy;			 /**< what is received by a server goes up where it is */
+	bool zero_copy;			 /**< client: mbufs are shared; server: lent slots go up */
 	bool sealed_only;		 /**< peer-memory=sealed; server */
 	struct mif_allowed allowed_uids; /**< peer-uid; server */
 	struct mif_allowed allowed_gids; /**< peer-gid; server */

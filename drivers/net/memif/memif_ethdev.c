@@ -16,11 +16,13 @@
 #include "memif_offload.h"
 #include "memif_port.h"
 #include "memif_queue.h"
+#include "memif_zc_memory.h"
 #include "memif_zc_server.h"
 
 #define RX_QUEUE_OFFLOADS MIF_OFFLOAD_RX
 #define RX_OFFLOADS (RTE_ETH_RX_OFFLOAD_SCATTER | RX_QUEUE_OFFLOADS)
-#define TX_OFFLOADS (RTE_ETH_TX_OFFLOAD_MULTI_SEGS | MIF_OFFLOAD_TX)
+#define TX_OFFLOADS \
+	(RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE | MIF_OFFLOAD_TX)
 
 static int
 dev_configure(struct rte_eth_dev *dev)
@@ -123,6 +125,8 @@ dev_start(struct rte_eth_dev *dev)
 		ret = refuse_missing(dev, "transmit", data->tx_queues, data->nb_tx_queues);
 	if (ret == 0)
 		ret = mif_intr_setup(dev);
+	if (ret == 0 && port->args.zero_copy && port->args.role == MIF_CLIENT)
+		ret = mif_zc_note_pools(dev);
 	if (ret != 0)
 		return ret;
 	note_scatter(dev);
@@ -145,6 +149,7 @@ dev_stop(struct rte_eth_dev *dev)
 	mif_ctrl_lock();
 	port->started = false;
 	mif_port_stop(port, "interface stopped");
+	mif_port_settle(port);
 	mif_ctrl_unlock();
 	mif_queues_stopped(dev);
 	return 0;
@@ -340,6 +345,8 @@ tx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t slots, unsigned in
 		mif_ctrl_unlock();
 		return -ENOMEM;
 	}
+	/* Without a wish of the application: as soon as there are some. */
+	queue->free_thresh = conf->tx_free_thresh != 0 ? conf->tx_free_thresh : UINT32_MAX;
 	dev->data->tx_queues[id] = queue;
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include "memif_log.h"
 #include "memif_queue.h"
 #include "memif_ring.h"
+#include "memif_zc_ring.h"
 #include "memif_zc_server.h"
 
 #define EVENTS_PER_LOOK 8
@@ -97,6 +98,9 @@ has_packets(const struct mif_ring_end *ends)
 	for (end = ends; end != NULL; end = end->next) {
 		cursor = __atomic_load_n(&end->cursor, __ATOMIC_RELAXED);
 		if (mif_ring_peek(end->peer_index) != cursor)
+			return true;
+		/* No packet can come in where no mbuf is: go on asking the pool for some. */
+		if (end->zc != NULL && mif_zc_posted(end) == 0)
 			return true;
 	}
 	return false;

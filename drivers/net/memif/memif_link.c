@@ -15,6 +15,8 @@
 #include "memif_link.h"
 #include "memif_notify.h"
 #include "memif_ring.h"
+#include "memif_zc_memory.h"
+#include "memif_zc_ring.h"
 #include "memif_zc_server.h"
 
 /* Detached, while a burst may still be inside; of all ports, under the control lock. */
@@ -129,6 +131,28 @@ use_buffers(struct mif_link *link, const struct mif_layout *layout,
 	}
 }
 
+/* Regions behind those of the rings. */
+static int
+expose(struct mif_link *link, struct mif_geometry *geometry, const struct mif_link_cfg *cfg)
+{
+	const struct mif_zc_regions to = {
+		.regions = link->regions,
+		.spans = link->shared->regions,
+		.first = geometry->regions,
+		.max = cfg->max_regions,
+	};
+
+	if (cfg->zero_copy == NULL)
+		return 0;
+	link->memory = mif_zc_memory_create(cfg->zero_copy, &to);
+	if (link->memory == NULL)
+		return -ENOMEM;
+	for (uint16_t i = 0; i < link->memory->count; i++, geometry->regions++)
+		geometry->region_size[geometry->regions] = link->regions[geometry->regions].size;
+	link->shared->region_count = geometry->regions;
+	return 0;
+}
+
 int
 mif_link_build(struct mif_link *link, struct mif_geometry *geometry, const struct mif_link_cfg *cfg,
 		const char **why)
@@ -153,7 +177,8 @@ mif_link_build(struct mif_link *link, struct mif_geometry *geometry, const struc
 		*why = "no shared memory for rings and buffers";
 	} else if ((ret = make_rings(link, geometry)) != 0) {
 		*why = "no eventfd for a ring";
-	} else if ((ret = make_ends(link, geometry->rings, cfg->socket)) == 0) {
+	} else if ((ret = make_ends(link, geometry->rings, cfg->socket)) == 0 &&
+			(ret = expose(link, geometry, cfg)) == 0) {
 		use_buffers(link, layout, geometry);
 		link->buffer_size = cfg->buffer_size;
 	}
@@ -258,17 +283,19 @@ pick_memory(struct mif_ring_end *end, int socket)
 
 /* Cookie and, by role and direction, what the data path needs beside the ring. */
 static int
-equip_end(struct mif_link *link, struct mif_ring_end *end, enum mif_role role, enum mif_dir dir,
-		int socket, const char **why)
+equip_end(struct mif_link *link, struct mif_ring_end *end, enum mif_dir dir, int socket,
+		const char **why)
 {
 	if (__atomic_load_n(&end->ring->cookie, __ATOMIC_RELAXED) != MIF_RING_COOKIE) {
 		*why = "ring without its cookie";
 		return -EPROTO;
 	}
-	if (role == MIF_SERVER && dir == MIF_S2C)
+	if (link->role == MIF_SERVER && dir == MIF_S2C)
 		return pick_memory(end, socket);
-	if (role == MIF_SERVER)
+	if (link->role == MIF_SERVER)
 		return link->lends ? mif_lend_equip(end, link, socket) : 0;
+	if (link->memory != NULL)
+		return mif_zc_ring_make(end, link->memory->map, socket);
 	if (dir == MIF_S2C)
 		post_all(end);
 	return 0;
@@ -290,7 +317,7 @@ mif_link_finish(struct mif_link *link, enum mif_role role, const struct mif_geom
 			end = &link->ends[dir][i];
 			finish_end(link, end, role, &geometry->ring[dir][i]);
 			end->event_fd = link->event_fds[dir][i];
-			ret = equip_end(link, end, role, dir, socket, why);
+			ret = equip_end(link, end, dir, socket, why);
 		}
 	}
 	return ret;
@@ -301,8 +328,9 @@ mif_link_finish(struct mif_link *link, enum mif_role role, const struct mif_geom
  * rings than we have queues.
  */
 static void
-prepare_rx(struct mif_link *link, enum mif_dir dir, uint16_t queues)
+prepare_rx(struct mif_link *link, enum mif_dir dir, const struct rte_eth_dev *dev)
 {
+	uint16_t queues = dev->data->nb_rx_queues;
 	uint16_t rings = link->end_count[dir];
 	struct mif_ring_end *end;
 
@@ -311,7 +339,9 @@ prepare_rx(struct mif_link *link, enum mif_dir dir, uint16_t queues)
 		end->next = i + queues < rings ? &link->ends[dir][i + queues] : NULL;
 		mif_ring_mask(end->ring);
 		/* Stock servers of DPDK clear it when they connect: say again what is posted. */
-		if (link->role == MIF_CLIENT)
+		if (end->zc != NULL)
+			mif_zc_ring_start(dev->data->rx_queues[i], end);
+		else if (link->role == MIF_CLIENT)
 			mif_ring_publish(end->own_index, (uint16_t)end->size);
 	}
 }
@@ -348,7 +378,7 @@ attach_rx(struct mif_link *link, enum mif_dir dir, const struct rte_eth_dev *dev
 
 	if (queues == 0)
 		return;
-	prepare_rx(link, dir, queues);
+	prepare_rx(link, dir, dev);
 	for (uint16_t i = 0; i < queues; i++)
 		mif_link_open_rx(link, dev->data->rx_queues[i]);
 }
@@ -365,6 +395,19 @@ attach_tx(struct mif_link *link, enum mif_dir dir, const struct rte_eth_dev *dev
 		mif_link_open_tx(link, dev->data->tx_queues[i]);
 }
 
+/* The server has them, and files are scarce. */
+static void
+close_exposed(struct mif_link *link)
+{
+	struct mif_region *region;
+
+	for (uint16_t i = 0; link->memory != NULL && i < link->memory->count; i++) {
+		region = &link->regions[link->memory->first + i];
+		close(region->fd);
+		region->fd = -1;
+	}
+}
+
 void
 mif_link_attach(struct mif_link *link, enum mif_role role, struct rte_eth_dev *dev)
 {
@@ -373,60 +416,7 @@ mif_link_attach(struct mif_link *link, enum mif_role role, struct rte_eth_dev *d
 
 	attach_rx(link, rx, dev);
 	attach_tx(link, tx, dev);
-}
-
-/* Packets in count slots from index on. What a peer may have scribbled there is just counted. */
-static uint32_t
-packets_in(const struct mif_ring_end *end, uint16_t index, uint32_t count)
-{
-	uint32_t packets = 0;
-
-	for (uint32_t i = 0; i < count && count <= end->size; i++)
-		packets += (mif_desc_read(&end->desc[(index + i) & end->mask]).flags &
-					   MIF_DESC_NEXT) == 0;
-	return packets;
-}
-
-/* Slots that a server has filled and whose buffers the client has not posted again: at most, as a
- * client need not post all it has. */
-static uint32_t
-server_filled(const struct mif_ring_end *end)
-{
-	uint16_t head = mif_ring_peek(end->peer_index);
-	uint64_t posted = end->posted;
-	uint64_t sent, back;
-
-	if (mif_ring_span(end->cursor, head) <= end->size)
-		posted += mif_ring_span(end->limit, head);
-	sent = end->posted - mif_ring_span(end->cursor, end->limit);
-	back = posted > end->size ? posted - end->size : 0;
-	return sent > back ? (uint32_t)(sent - back) : 0;
-}
-
-static void
-count_lost(const struct mif_link *link, struct mif_port_counters *counters)
-{
-	enum mif_dir tx = link->role == MIF_CLIENT ? MIF_C2S : MIF_S2C;
-	const struct mif_ring_end *end;
-	uint32_t filled;
-	uint16_t peer;
-
-	for (int dir = 0; dir < MIF_DIRS; dir++) {
-		for (uint16_t i = 0; i < link->end_count[dir]; i++) {
-			end = &link->ends[dir][i];
-			peer = mif_ring_peek(end->peer_index);
-			if (dir != (int)tx) {
-				mif_count(&counters->rx_lost,
-						packets_in(end, end->cursor,
-								mif_ring_span(end->cursor, peer)));
-				continue;
-			}
-			filled = link->role == MIF_CLIENT ? mif_ring_span(peer, end->cursor) :
-							    server_filled(end);
-			mif_count(&counters->tx_lost,
-					packets_in(end, (uint16_t)(end->cursor - filled), filled));
-		}
-	}
+	close_exposed(link);
 }
 
 static void
@@ -448,6 +438,7 @@ mif_link_free(struct mif_link *link)
 	for (int dir = 0; dir < MIF_DIRS; dir++) {
 		for (uint16_t i = 0; i < link->end_count[dir]; i++) {
 			mif_lend_release(&link->ends[dir][i]);
+			mif_zc_ring_free(&link->ends[dir][i], (enum mif_dir)dir);
 			rte_free(link->ends[dir][i].picked);
 		}
 		rte_free(link->ends[dir]);
@@ -457,6 +448,7 @@ mif_link_free(struct mif_link *link)
 			mif_guard_remove(link->regions[i].addr);
 		mif_region_release(&link->regions[i]);
 	}
+	mif_zc_memory_free(link->memory);
 	rte_free(link->shared);
 	free(link->waiting);
 	free(link);
@@ -517,7 +509,7 @@ static void
 give_back(struct mif_link *link)
 {
 	if (link->counters != NULL)
-		count_lost(link, link->counters);
+		mif_link_count_lost(link, link->counters);
 	link->counters = NULL;
 	close_events(link);
 	if (mif_lend_part(link))
@@ -550,6 +542,18 @@ mif_link_forget(const struct mif_port_counters *counters)
 		if (link->counters == counters)
 			link->counters = NULL;
 	}
+}
+
+unsigned int
+mif_link_lingering(const struct mif_port_counters *counters)
+{
+	const struct mif_link *link;
+	unsigned int count = 0;
+
+	mif_link_reap();
+	TAILQ_FOREACH(link, &detached, next)
+		count += link->counters == counters && link->memory != NULL;
+	return count;
 }
 
 unsigned int

@@ -21,6 +21,8 @@
 #include "memif_queue.h"
 #include "memif_region.h"
 
+struct mif_zc_memory;
+
 /** Bytes of a peer's regions that one connection may map. */
 #define MIF_LINK_REACH (UINT64_C(1) << 40)
 
@@ -38,7 +40,8 @@ struct mif_link {
 	uint32_t buffer_size;	    /**< client: bytes; 0 on a server, which cannot know */
 	struct mif_queue **waiting; /**< closed gates where a burst may still be inside */
 	uint32_t waiting_count;
-	bool fenced; /**< the barrier after closing the gates has been passed */
+	bool fenced;		      /**< the barrier after closing the gates has been passed */
+	struct mif_zc_memory *memory; /**< client with zero-copy: what it exposes; else NULL */
 	struct mif_port_counters *counters; /**< of the port, for what is lost; NULL without */
 	TAILQ_ENTRY(mif_link) next;
 };
@@ -55,9 +58,10 @@ struct mif_link *mif_link_create(uint32_t queues, int socket);
 /** What a client builds. */
 struct mif_link_cfg {
 	uint8_t log2_ring_size;
-	uint32_t buffer_size; /**< bytes of room in each buffer */
-	uint16_t max_regions; /**< what the server takes */
-	int socket;	      /**< NUMA node for the ring ends */
+	uint32_t buffer_size;		     /**< bytes of room in each buffer */
+	uint16_t max_regions;		     /**< what the server takes */
+	int socket;			     /**< NUMA node for the ring ends */
+	const struct rte_eth_dev *zero_copy; /**< the port that does not copy, else NULL */
 };
 
 /**
@@ -105,8 +109,14 @@ void mif_link_open_tx(struct mif_link *link, struct mif_queue *queue);
 void mif_link_detach(struct mif_link *link, struct rte_eth_dev *dev,
 		struct mif_port_counters *counters);
 
+/** Add up the packets that are under way, at the end of a connection; memif_lost.c. */
+void mif_link_count_lost(const struct mif_link *link, struct mif_port_counters *counters);
+
 /** These counters go away: links that still wait for a burst must not write to them. */
 void mif_link_forget(const struct mif_port_counters *counters);
+
+/** Links with mbufs and these counters that still wait for a burst, after another look at them. */
+unsigned int mif_link_lingering(const struct mif_port_counters *counters);
 
 /** Give back a link that was never attached. */
 void mif_link_free(struct mif_link *link);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <ethdev_driver.h>
 #include <rte_common.h>
+#include <rte_cycles.h>
 #include <rte_version.h>
 
 #include "memif_burst.h"
@@ -13,9 +14,12 @@
 #include "memif_log.h"
 #include "memif_port.h"
 #include "memif_session.h"
+#include "memif_zc_memory.h"
 
 #define PAUSE_MAX_MS 200
-#define SETTLE_MS 1000 /* after a line about one trouble, before one about another */
+#define SETTLE_MS 1000	   /* after a line about one trouble, before one about another */
+#define LAST_BURST_MS 1000 /* a stop waits so long for a burst */
+#define SETTLE_LOOK_US 20
 #define STABLE_MS 1000 /* a connection that lived as long was a good one */
 
 static const char *
@@ -76,6 +80,12 @@ const char *
 mif_port_mode_name(const struct mif_port *port)
 {
 	return port->args.mode == MIF_MODE_IP ? "ip" : "ethernet";
+}
+
+const char *
+mif_port_copy_word(const struct mif_port *port)
+{
+	return port->args.zero_copy ? "zero-copy" : "copy";
 }
 
 /* A lasting trouble is said once, not at each of the attempts; a passing one not at all. */
@@ -144,7 +154,9 @@ log_connected(const struct mif_port *port, const struct mif_geometry *geometry)
 			mif_port_mode_name(port), geometry->rings[client ? MIF_S2C : MIF_C2S],
 			geometry->rings[client ? MIF_C2S : MIF_S2C], port->dev->data->nb_rx_queues,
 			port->dev->data->nb_tx_queues, 1u << geometry->ring[dir][0].log2_ring_size,
-			buffers, port->args.zero_copy ? "zero-copy" : "copy", mif_burst_name());
+			buffers, mif_port_copy_word(port), mif_burst_name());
+	if (port->link->memory != NULL)
+		mif_zc_memory_log(port->link->memory, port->name);
 }
 
 void
@@ -249,6 +261,25 @@ mif_port_stop(struct mif_port *port, const char *reason)
 	port->link_event = false;
 }
 
+void
+mif_port_settle(struct mif_port *port)
+{
+	uint64_t end = mif_ctrl_now() + LAST_BURST_MS;
+
+	while (mif_link_lingering(&port->counters) != 0) {
+		if (mif_ctrl_now() >= end) {
+			MIF_LOG(ERR, port->name,
+					"a burst has not ended for %d ms: stop polling, and wait with "
+					"freeing its pools",
+					LAST_BURST_MS);
+			return;
+		}
+		mif_ctrl_unlock();
+		rte_delay_us_sleep(SETTLE_LOOK_US);
+		mif_ctrl_lock();
+	}
+}
+
 static void
 fill_cfg(struct mif_port *port)
 {
@@ -319,6 +350,7 @@ mif_port_close(struct mif_port *port)
 	if (port->listener != NULL)
 		mif_listener_leave(port->listener);
 	port->listener = NULL;
+	mif_port_settle(port);
 	mif_link_forget(&port->counters);
 	mif_ctrl_unlock();
 	mif_ctrl_remove_port(port);

@@ -90,6 +90,15 @@ struct rte_ether_addr mif_port_peer_mac(const struct mif_port *port);
 /** Word for the mode of a port: ethernet or ip. */
 const char *mif_port_mode_name(const struct mif_port *port);
 
+/**
+ * After mif_port_stop(): wait for bursts that may still hold mbufs, as the application may free their
+ * pools next. Lock held, released while it waits.
+ */
+void mif_port_settle(struct mif_port *port);
+
+/** For logs and applications: copy or zero-copy. */
+const char *mif_port_copy_word(const struct mif_port *port);
+
 /** May it have a connection now? */
 bool mif_port_ready(const struct mif_port *port);
 

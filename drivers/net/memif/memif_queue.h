@@ -27,6 +27,7 @@
 
 struct mif_loans;
 struct mif_notifier;
+struct mif_zc_ring;
 
 /** Why a burst wants the connection to be ended; the control thread does it. */
 enum mif_fault {
@@ -74,6 +75,7 @@ struct mif_ring_end {
 	struct mif_shared *common;
 	struct mif_desc *picked; /**< server transmit: copies of a chain's descriptors */
 	uint64_t posted; /**< server transmit: slots that the client has posted, up to limit */
+	struct mif_zc_ring *zc;	   /**< client with zero-copy: its mbufs; else NULL */
 	struct mif_ring_end *next; /**< receive: further rings of the same queue */
 	struct mif_loans *loans;   /**< zero-copy receive of a server; else NULL */
 	struct mif_ring *ring;
@@ -117,11 +119,15 @@ struct mif_counters {
 	uint64_t empty;	   /**< transmit: packets of no bytes, dropped */
 	uint64_t bad_offload; /**< transmit: packets dropped as their flags do not fit their headers */
 	uint64_t not_ip;      /**< mode=ip: packets dropped that are neither IPv4 nor IPv6 */
-	uint64_t ring_full;  /**< transmit: bursts cut short as the peer was slow */
-	uint64_t events;     /**< transmit: wake-ups of the peer */
-	uint64_t interrupts; /**< receive: wake-ups, that is interrupts disabled again */
-	uint64_t lent;	     /**< receive: packets handed up without copying */
-	uint64_t over_mark;  /**< receive: packets copied as too many are lent */
+	uint64_t copied;      /**< receive, zero-copy client: buffers copied all the same */
+	uint64_t copied_unexposed; /**< transmit, zero-copy: segments copied, memory not exposed */
+	uint64_t copied_shared;	   /**< ... as others use them too, or not direct */
+	uint64_t copied_unfit;	   /**< ... longer than bsize, or of too many for the ring */
+	uint64_t ring_full;	   /**< transmit: bursts cut short as the peer was slow */
+	uint64_t events;	   /**< transmit: wake-ups of the peer */
+	uint64_t interrupts;	   /**< receive: wake-ups, that is interrupts disabled again */
+	uint64_t lent;		   /**< receive: packets handed up without copying */
+	uint64_t over_mark;	   /**< receive: packets copied as too many are lent */
 };
 
 /** A queue of a port. */
@@ -132,11 +138,12 @@ struct mif_queue {
 	struct rte_mempool *pool;
 	uint64_t rearm[2]; /**< receive: data_off, refcnt, nb_segs, port and ol_flags of a new mbuf */
 	uint32_t room;	   /**< receive: bytes of an mbuf behind its headroom */
-	bool scatter;	   /**< receive: a packet may take several mbufs */
-	uint32_t lend_from; /**< receive: bytes from which on packets are not copied */
-	uint32_t lend_most; /**< receive: and up to which */
-	uint64_t no_iova;   /**< receive: bits that make an address none for devices, or 0 */
-	bool strip;	    /**< receive: VLAN tags go from the packet to the mbuf */
+	uint32_t free_thresh; /**< transmit, zero-copy: mbufs come back when fewer slots are free */
+	bool scatter;	      /**< receive: a packet may take several mbufs */
+	uint32_t lend_from;   /**< receive: bytes from which on packets are not copied */
+	uint32_t lend_most;   /**< receive: and up to which */
+	uint64_t no_iova;     /**< receive: bits that make an address none for devices, or 0 */
+	bool strip;	      /**< receive: VLAN tags go from the packet to the mbuf */
 	uint16_t id;
 	uint16_t port_id;
 	bool deferred;		     /**< the start of its port does not start it */

@@ -14,6 +14,7 @@
 #include "memif_port.h"
 #include "memif_queue.h"
 #include "memif_ring.h"
+#include "memif_zc_ring.h"
 
 /* The rings of a queue at one moment; nothing without a connection. */
 struct slots {
@@ -204,7 +205,7 @@ describe_burst(struct rte_eth_dev *dev, struct rte_eth_burst_mode *mode, const c
 
 	snprintf(mode->info, sizeof(mode->info), "%s, %s, %s%s",
 			port->args.role == MIF_CLIENT ? "client" : "server",
-			port->args.zero_copy ? "zero-copy" : "copy", mif_burst_name(), more);
+			mif_port_copy_word(port), mif_burst_name(), more);
 	return 0;
 }
 
@@ -227,8 +228,6 @@ mif_tx_burst_mode_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_burst
 int
 mif_tx_done_cleanup(void *queue, uint32_t count)
 {
-	/* A packet is copied and freed by the burst that takes it: none waits. */
-	RTE_SET_USED(queue);
-	RTE_SET_USED(count);
-	return 0;
+	/* Where packets are copied, the burst that takes one frees it: none waits. */
+	return mif_zc_done_cleanup(queue, count);
 }

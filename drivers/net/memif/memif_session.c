@@ -71,6 +71,7 @@ build(struct mif_session *session, struct mif_actions *follow)
 		.buffer_size = session->port->args.buffer_size,
 		.max_regions = conn->limits.regions,
 		.socket = port_data(session)->numa_node,
+		.zero_copy = session->port->args.zero_copy ? session->port->dev : NULL,
 	};
 	const char *why = "out of memory";
 	int ret = make_link(session);

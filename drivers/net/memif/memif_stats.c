@@ -28,6 +28,7 @@ static const struct xstat rx_xstats[] = {
 	{ "rx_bad_indices", QUEUE(bad_index) },
 	{ "rx_too_long_packets", QUEUE(too_long) },
 	{ "rx_not_ip_packets", QUEUE(not_ip) },
+	{ "rx_copied_buffers", QUEUE(copied) },
 	{ "rx_interrupts_taken", QUEUE(interrupts) },
 	{ "rx_zero_copy_packets", QUEUE(lent) },
 	{ "rx_zero_copy_high_water_packets", QUEUE(over_mark) },
@@ -41,6 +42,9 @@ static const struct xstat tx_xstats[] = {
 	{ "tx_empty_packets", QUEUE(empty) },
 	{ "tx_bad_offload_packets", QUEUE(bad_offload) },
 	{ "tx_not_ip_packets", QUEUE(not_ip) },
+	{ "tx_copied_unexposed_segments", QUEUE(copied_unexposed) },
+	{ "tx_copied_shared_segments", QUEUE(copied_shared) },
+	{ "tx_copied_unfit_segments", QUEUE(copied_unfit) },
 	{ "tx_interrupts_sent", QUEUE(events) },
 };
 

@@ -130,20 +130,6 @@ put_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **m
 	return true;
 }
 
-/* Slots that a client needs for so many bytes; more than free when they do not suffice. */
-static uint32_t
-own_slots(const struct mif_ring_end *end, uint64_t length, uint32_t free)
-{
-	uint64_t room = 0;
-	uint32_t slots = 0;
-
-	while (room < length && slots <= free) {
-		room += end->buffer_size;
-		slots++;
-	}
-	return slots;
-}
-
 /* A client that posts a buffer outside its regions gets it back, empty, and those before it. */
 static void
 skip_slots(struct mif_queue *queue, struct mif_ring_end *end, uint32_t count)
@@ -227,7 +213,7 @@ put_any(struct mif_queue *queue, struct mif_ring_end *end, const struct rte_mbuf
 	length -= skipped;
 	if (role == MIF_CLIENT) {
 		free = client_slots(queue, end, end->size);
-		slots = own_slots(end, length, free);
+		slots = mif_tx_own_slots(end, length, free);
 	} else {
 		free = server_slots(queue, end, end->size);
 		slots = pick_slots(queue, end, length, free);

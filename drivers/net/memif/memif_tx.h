@@ -83,6 +83,20 @@ mif_tx_copy(struct mif_ring_end *end, const struct rte_mbuf *mbuf, uint32_t skip
 	}
 }
 
+/** Slots that a client needs to copy so many bytes; more than free when they do not suffice. */
+static inline uint32_t
+mif_tx_own_slots(const struct mif_ring_end *end, uint64_t length, uint32_t free)
+{
+	uint64_t room = 0;
+	uint32_t slots = 0;
+
+	while (room < length && slots <= free) {
+		room += end->buffer_size;
+		slots++;
+	}
+	return slots;
+}
+
 /** Let the peer see what has been put into the ring, and wake it if it sleeps. */
 static __rte_always_inline void
 mif_tx_publish(struct mif_queue *queue, struct mif_ring_end *end)

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <rte_malloc.h>
+
+#include "memif_tx.h"
+#include "memif_zc_ring.h"
+
+int
+mif_zc_ring_make(struct mif_ring_end *end, const struct mif_zc_map *map, int socket)
+{
+	size_t bytes = sizeof(struct mif_zc_ring) +
+			end->size * (sizeof(struct rte_mbuf *) + sizeof(struct rte_mempool *));
+	struct mif_zc_ring *zc = rte_zmalloc_socket("memif mbufs", bytes, RTE_CACHE_LINE_SIZE,
+			socket);
+
+	if (zc == NULL)
+		return -ENOMEM;
+	zc->map = map;
+	zc->mbufs = RTE_PTR_ADD(zc, sizeof(*zc));
+	zc->pools = RTE_PTR_ADD(zc->mbufs, end->size * sizeof(zc->mbufs[0]));
+	end->zc = zc;
+	return 0;
+}
+
+void
+mif_zc_ring_free(struct mif_ring_end *end, enum mif_dir dir)
+{
+	struct mif_zc_ring *zc = end->zc;
+
+	if (zc == NULL)
+		return;
+	if (dir == MIF_C2S)
+		mif_zc_reclaim(end, mif_ring_span(end->limit, end->cursor));
+	for (; dir == MIF_S2C && end->cursor != zc->head; end->cursor++)
+		rte_mbuf_raw_free(zc->mbufs[end->cursor & end->mask]);
+	rte_free(zc);
+	end->zc = NULL;
+}
+
+void
+mif_zc_ring_start(struct mif_queue *queue, struct mif_ring_end *end)
+{
+	struct mif_zc_ring *zc = end->zc;
+
+	zc->room = queue->room;
+	zc->copied_room = RTE_MIN(end->buffer_size, queue->room);
+	if (!mif_zc_post(queue, end))
+		mif_count(&queue->counters.no_mbuf, 1);
+	mif_ring_publish(end->own_index, zc->head);
+}
+
+/* Of the slots from limit on, those that hold no more than so many mbufs. */
+static uint32_t
+slots_of_mbufs(const struct mif_ring_end *end, uint32_t slots, uint32_t *mbufs)
+{
+	uint32_t most = *mbufs;
+	uint32_t i;
+
+	*mbufs = 0;
+	for (i = 0; i < slots; i++) {
+		if (end->zc->pools[(end->limit + i) & end->mask] == NULL)
+			continue;
+		if (*mbufs == most)
+			break;
+		++*mbufs;
+	}
+	return i;
+}
+
+int
+mif_zc_done_cleanup(struct mif_queue *queue, uint32_t count)
+{
+	struct mif_ring_end *end = mif_gate_enter(&queue->gate);
+	uint32_t mbufs = count == 0 ? UINT32_MAX : count;
+	uint32_t done;
+
+	if (end == NULL || end->zc == NULL) {
+		mif_gate_leave(&queue->gate);
+		return 0;
+	}
+	if (end->shared)
+		rte_spinlock_lock(&end->lock);
+	done = mif_zc_done(queue, end);
+	mif_zc_reclaim(end, slots_of_mbufs(end, done, &mbufs));
+	if (end->shared)
+		rte_spinlock_unlock(&end->lock);
+	mif_gate_leave(&queue->gate);
+	return (int)mbufs;
+}

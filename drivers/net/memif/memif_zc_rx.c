@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* Receive of a zero-copy client: the server has filled mbufs that were posted. */
+
+#include <errno.h>
+#include <ethdev_driver.h>
+#include <rte_branch_prediction.h>
+#include <rte_common.h>
+#include <rte_mbuf.h>
+#include <rte_prefetch.h>
+
+#include "memif_burst.h"
+#include "memif_copy.h"
+#include "memif_desc.h"
+#include "memif_ethdev.h"
+#include "memif_queue.h"
+#include "memif_ring.h"
+#include "memif_rx.h"
+#include "memif_zc_ring.h"
+
+/* Bytes that the server may have put into a slot. */
+static __rte_always_inline uint32_t
+slot_room(const struct mif_zc_ring *zc, uint32_t slot)
+{
+	return zc->copied[slot] ? zc->copied_room : zc->room;
+}
+
+/* The server has filled the ring's buffer: what is in it belongs into the mbuf. */
+static void
+fetch(const struct mif_ring_end *end, uint32_t slot, uint32_t length)
+{
+	mif_copy(rte_pktmbuf_mtod(end->zc->mbufs[slot], uint8_t *),
+			end->buffers + (size_t)slot * end->stride, length);
+}
+
+/* The usual case: count sound descriptors, each a whole packet. Else false, and nothing has
+ * happened. */
+static __rte_always_inline bool
+take_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
+		uint32_t count)
+{
+	const struct mif_zc_ring *zc = end->zc;
+	uint32_t lengths[MIF_RX_CHUNK];
+	uint32_t copied = 0;
+	uint64_t bytes = 0;
+	bool plain = true;
+	uint32_t slot;
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct mif_desc desc;
+
+		slot = (end->cursor + i) & end->mask;
+		desc = mif_desc_read(&end->desc[slot]);
+		mbufs[i] = zc->mbufs[slot];
+		rte_prefetch0(mbufs[i]);
+		lengths[i] = desc.length;
+		plain &= ((desc.flags & MIF_DESC_NEXT) == 0) &
+				mif_desc_length_ok(desc.length, slot_room(zc, slot));
+		copied += zc->copied[slot];
+	}
+	if (unlikely(!plain))
+		return false;
+	for (uint32_t i = 0; i < count; i++) {
+		mif_rx_init_mbuf(queue, mbufs[i], lengths[i]);
+		bytes += lengths[i];
+	}
+	for (uint32_t i = 0; copied != 0 && i < count; i++) {
+		slot = (end->cursor + i) & end->mask;
+		if (zc->copied[slot])
+			fetch(end, slot, lengths[i]);
+	}
+	mif_ring_end_advance(end, count);
+	mif_count(&queue->counters.packets, count);
+	mif_count(&queue->counters.bytes, bytes);
+	mif_count(&queue->counters.copied, copied);
+	return true;
+}
+
+/* Add the next segment to a packet: as it is, or without scatter by copying it to the others. */
+static int
+append(const struct mif_queue *queue, struct rte_mbuf *head, struct rte_mbuf **last,
+		struct rte_mbuf *mbuf)
+{
+	if (queue->scatter) {
+		(*last)->next = mbuf;
+		*last = mbuf;
+		head->nb_segs++;
+		return 0;
+	}
+	if (head->data_len + mbuf->data_len > queue->room)
+		return -EMSGSIZE;
+	mif_copy(rte_pktmbuf_mtod_offset(head, uint8_t *, head->data_len),
+			rte_pktmbuf_mtod(mbuf, const uint8_t *), mbuf->data_len);
+	head->data_len = (uint16_t)(head->data_len + mbuf->data_len);
+	return 0;
+}
+
+/* Mbufs of slots from the cursor on, as they are or made segments of a packet, go back. */
+static void
+drop(const struct mif_ring_end *end, uint32_t first, uint32_t slots)
+{
+	struct rte_mbuf *mbuf;
+
+	for (uint32_t i = first; i < slots; i++) {
+		mbuf = end->zc->mbufs[(end->cursor + i) & end->mask];
+		mbuf->next = NULL;
+		mbuf->nb_segs = 1;
+		rte_mempool_put(mbuf->pool, mbuf);
+	}
+}
+
+/*
+ * Make a packet of so many slots. The chain's length is what mif_rx_chain_length() saw; from here on
+ * flags do not count, so it does not matter if the server changes them.
+ */
+static int
+join(struct mif_queue *queue, struct mif_ring_end *end, uint32_t slots, struct rte_mbuf **packet)
+{
+	struct rte_mbuf *head = end->zc->mbufs[end->cursor & end->mask];
+	struct rte_mbuf *last = head;
+	struct rte_mbuf *mbuf;
+	uint64_t length = 0;
+	struct mif_desc desc;
+	uint32_t slot;
+	int ret = 0;
+
+	for (uint32_t i = 0; i < slots && ret == 0; i++) {
+		slot = (end->cursor + i) & end->mask;
+		desc = mif_desc_read(&end->desc[slot]);
+		mbuf = end->zc->mbufs[slot];
+		if (!mif_desc_length_ok(desc.length, slot_room(end->zc, slot))) {
+			ret = -EINVAL;
+			break;
+		}
+		length += desc.length;
+		mif_rx_init_mbuf(queue, mbuf, desc.length);
+		if (end->zc->copied[slot])
+			fetch(end, slot, desc.length);
+		mif_count(&queue->counters.copied,
+				end->zc->copied[slot] | (!queue->scatter & (i != 0)));
+		if (length > MIF_PACKET_MAX)
+			ret = -EMSGSIZE;
+		else if (i != 0)
+			ret = append(queue, head, &last, mbuf);
+	}
+	if (ret != 0) {
+		drop(end, 0, slots);
+		return ret;
+	}
+	if (!queue->scatter)
+		drop(end, 1, slots);
+	head->pkt_len = (uint32_t)length;
+	*packet = head;
+	return 0;
+}
+
+/*
+ * Take one packet of any kind.
+ *
+ * Returns the slots it took, 0 if it has to wait; *packet is NULL if it was dropped.
+ */
+static uint32_t
+take_any(struct mif_queue *queue, struct mif_ring_end *end, uint32_t ready,
+		struct rte_mbuf **packet)
+{
+	uint32_t slots = mif_rx_chain_length(end, ready);
+	int ret;
+
+	*packet = NULL;
+	if (slots == 0) {
+		if (ready == end->size)
+			mif_queue_fault(end->common, MIF_FAULT_CHAIN);
+		return 0;
+	}
+	ret = join(queue, end, slots, packet);
+	mif_ring_end_advance(end, slots);
+	if (ret == -EMSGSIZE)
+		mif_count(&queue->counters.too_long, 1);
+	else if (ret != 0)
+		mif_queue_bad_desc(queue, end->common);
+	else
+		mif_count(&queue->counters.bytes, (*packet)->pkt_len);
+	mif_count(&queue->counters.packets, ret == 0);
+	return slots;
+}
+
+/* Take up to count packets of any kind from *ready slots; with *ready unchanged, all have to wait. */
+static __rte_noinline uint16_t
+take_mixed(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
+		uint16_t count, uint32_t *ready)
+{
+	uint16_t done = 0;
+	uint32_t slots;
+
+	do {
+		slots = take_any(queue, end, *ready, &mbufs[done]);
+		*ready -= slots;
+		if (slots != 0 && mbufs[done] != NULL)
+			done++;
+	} while (slots != 0 && done < count && *ready != 0);
+	return done;
+}
+
+/* Post mbufs for those that were taken, some at a time; for all of them when nothing comes in. */
+static __rte_always_inline void
+refill(struct mif_queue *queue, struct mif_ring_end *end, bool idle)
+{
+	uint32_t missing = end->size - mif_zc_posted(end);
+
+	if (missing == 0 || (missing < RTE_MIN(end->size / 4, (uint32_t)MIF_ZC_BATCH) && !idle))
+		return;
+	if (unlikely(!mif_zc_post(queue, end)))
+		mif_count(&queue->counters.no_mbuf, 1);
+	mif_ring_publish(end->own_index, end->zc->head);
+}
+
+static __rte_always_inline uint16_t
+receive(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs, uint16_t count)
+{
+	uint32_t ready = mif_rx_ready(queue, end, mif_zc_posted(end));
+	const bool idle = ready == 0;
+	uint16_t done = 0;
+	uint32_t left, part;
+
+	while (ready != 0 && done < count) {
+		part = RTE_MIN(RTE_MIN(ready, (uint32_t)(count - done)), (uint32_t)MIF_RX_CHUNK);
+		if (likely(take_plain(queue, end, &mbufs[done], part))) {
+			ready -= part;
+			done = (uint16_t)(done + part);
+			continue;
+		}
+		left = ready;
+		done = (uint16_t)(done +
+				take_mixed(queue, end, &mbufs[done], (uint16_t)part, &ready));
+		if (ready == left)
+			break;
+	}
+	refill(queue, end, idle);
+	return done;
+}
+
+static uint16_t
+rx_client(void *rx_queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	struct mif_queue *queue = rx_queue;
+	struct mif_ring_end *end = mif_gate_enter(&queue->gate);
+	uint16_t done = 0;
+
+	for (; end != NULL; end = end->next)
+		done = (uint16_t)(done +
+				receive(queue, end, &mbufs[done], (uint16_t)(count - done)));
+	mif_gate_leave(&queue->gate);
+	return done;
+}
+
+const struct mif_rx_bursts MIF_BURST_NAME(zc_rx, MIF_VARIANT) = {
+	.burst = { [MIF_MODE_ETHERNET] = { [MIF_CLIENT] = rx_client } },
+};
