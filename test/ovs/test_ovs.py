@@ -3,6 +3,7 @@
 Open vSwitch, Debian's, with the driver as a plugin: hosts behind memif ports of a userspace bridge. OVS
 is the server of one port and the client of the other.
 
+    MIF_OVS=1     runs these tests, which are left out for now
     MIF_CYCLES=N  times that ports are deleted and added (default 20)
 """
 
@@ -14,7 +15,9 @@ from typing import Callable, List
 
 import pytest
 
-pytest.skip("stalls since the last merge, not understood yet: run it by hand", allow_module_level=True) if not __import__("os").environ.get("MIF_OVS") else None
+if "MIF_OVS" not in os.environ:
+    pytest.skip("stalls since the last merge, not understood yet; MIF_OVS=1 runs it",
+                allow_module_level=True)
 
 from hosts import IFACE, Host
 from lab import LOCAL_ADDRESS, ROLES, Lab
