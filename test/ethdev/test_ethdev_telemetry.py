@@ -56,7 +56,7 @@ def test_ports(start_talker: StartTalker, socket: Socket) -> None:
         assert (said["connections"], said["disconnections"], said["rx_packets"]) == (1, 0, 0)
     listed = talker.ask("/memif/list")[0]
     assert listed == {str(port): {"name": f"net_memif{port}", "role": role, "id": 7,
-                                  "state": "connected"}
+                                  "mode": "ethernet", "state": "connected"}
                       for port, role in enumerate(("server", "client"))}
     assert talker.ask("/memif/port,2", "/memif/port,net_memif", "/memif/port,0x0") == [None] * 3
 
