@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .ends import PAIRS
 from .lean import NO_PAYLOAD
-from .plan import CHECK, IDLE, LATENCY, LEAN, LIMIT, SCALE, TESTPMD
+from .plan import CHECK, DISTURBED, IDLE, LATENCY, LEAN, LIMIT, SCALE, TESTPMD
 from .stats import Spread, ratio
 from .svg import Series, bars, lines
 from .targets import Results, compare
@@ -69,7 +69,7 @@ class Document:
         rows += [["load average", f"{data['load_before']:.2f} before, {data['load_after']:.2f} "
                                   "after (the measurement itself makes two)"],
                  ["disturbed", f"{len(disturbed)} of {len(measured)} measurements, in which a "
-                               "polling program had less than 97 % of its CPU"],
+                               f"polling program had less than {DISTURBED:.0%} of its CPU"],
                  ["date", data["date"]],
                  ["rounds", f"{data['rounds']} of {data['seconds']:g} s each"]]
         self.lines += table(["machine", ""], rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Iterator
 
@@ -128,17 +129,15 @@ def measure_once(children: dict[str, Testpmd], way: str, size: int, seconds: flo
     return rate
 
 
-def measure(tools: Tools, pair: Pair, way: str, sizes: list[int], seconds: float
-            ) -> Iterator[tuple[int, Rate]]:
-    """Measures all sizes with one start of the programs."""
+@contextmanager
+def session(tools: Tools, pair: Pair) -> Iterator[dict[str, Testpmd]]:
+    """Both programs, for any number of measurements; between these they do not poll."""
     meeting = Meeting(tools, pair)
     ready = {CLIENT: PROMPT, SERVER: PROMPT}
     with meeting.run(lambda role: Testpmd(meeting, role), ready, BOOT_SECONDS) as children:
         wait_for_link(children)
-        for size in sizes:
-            yield size, measure_once(children, way, size, seconds)
+        yield children
         # A virtio-user that outlives its vhost ends by SIGPIPE: so the client goes first.
         for role in CLIENT, SERVER:
             children[role].write("quit")
             children[role].finish(COMMAND_SECONDS)
-
