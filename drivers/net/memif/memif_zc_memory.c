@@ -370,7 +370,8 @@ add_pools_of(struct mif_zc_chunks *chunks, uint16_t port_id)
 	const struct rte_eth_dev_data *data = rte_eth_devices[port_id].data;
 	struct rte_eth_rxq_info info;
 
-	for (uint16_t i = 0; i < data->nb_rx_queues; i++) {
+	/* Drivers may say how many queues they have before those are configured. */
+	for (uint16_t i = 0; data->rx_queues != NULL && i < data->nb_rx_queues; i++) {
 		if (data->rx_queues[i] == NULL)
 			continue;
 		info.mp = NULL;
