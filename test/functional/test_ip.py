@@ -87,8 +87,9 @@ def framed(packet: bytes, role: str) -> bytes:
 @ROLES
 @pytest.mark.parametrize("memif", [{"bsize": 9216, "rsize": 8}, {"bsize": 200, "rsize": 7}],
                          ids=["whole", "small-buffers"])
+@pytest.mark.parametrize("zero_copy", ["no", "yes"], ids=["copy", "zero-copy"])
 def test_capture(start_testpmd: Callable[..., Testpmd], socket: Socket, scratch: Path, role: str,
-                 memif: Dict[str, Any]) -> None:
+                 zero_copy: str, memif: Dict[str, Any]) -> None:
     """net_pcap, memif, net_pcap: IPv4 and IPv6 arrive byte for byte, the rest is counted."""
     packets = mixed_packets(random.Random(4))
     wanted = [packet for packet in map(ip_packet, packets) if packet is not None]
@@ -99,7 +100,8 @@ def test_capture(start_testpmd: Callable[..., Testpmd], socket: Socket, scratch:
     other = "client" if role == "server" else "server"
     for number, (one, pcap) in enumerate([(role, f"net_pcap0,rx_pcap={before}"),
                                           (other, f"net_pcap0,tx_pcap={after}")]):
-        vdev = Memif(one, socket, {"mode": "ip", "id": 258, "mac": MACS[one], **memif}).vdev()
+        vdev = Memif(one, socket, {"mode": "ip", "id": 258, "mac": MACS[one],
+                                   "zero-copy": zero_copy, **memif}).vdev()
         running[one] = start_testpmd([vdev, pcap], ("--no-flush-rx",),
                                      cpu_number=number)
     for testpmd in running.values():

@@ -17,7 +17,7 @@ import dut
 import sent
 from memifpeer import Client, Config, Listener, Server, wire
 from memifpeer.session import Disconnected, Session
-from memifpeer.shm import DESC_NEXT
+from memifpeer.shm import DESC_NEXT, Desc
 
 pytestmark = [
     pytest.mark.skipif(dut.testpmd_path() is None, reason="dpdk-testpmd is not installed"),
@@ -25,7 +25,11 @@ pytestmark = [
 ]
 
 PORTS = {"server": "", "client": "", "client-512": ",bsize=512,rsize=6",
-         "client-64": ",bsize=64,rsize=8"}
+         "client-64": ",bsize=64,rsize=8", "server-zc": ",zero-copy=yes",
+         "client-zc": ",zero-copy=yes,rsize=6"}
+SERVERS = ["server", "server-zc"]
+MIXED = ["server", "client", "client-512", "server-zc", "client-zc"]
+ROOM = 2048     # of testpmd's mbufs, behind their headroom
 NOT_IP = [first for first in range(0, 256, 5) if first >> 4 not in (4, 6)]
 
 
@@ -43,18 +47,29 @@ class Ours:
         self.dut = dut.Dut(vdevs, plugin=dut.own_plugin(), extra=["--enable-scatter"])
 
     @staticmethod
+    def bsize(port: str) -> int:
+        """The most that a slot of this port, or of its peer, holds."""
+        found = re.search(r"bsize=(\d+)", PORTS[port])
+        return int(found.group(1)) if found else 2034 if port == "client-zc" else 2048
+
+    @staticmethod
     def config(port: str, **changes: Any) -> Config:
         return Config(**{"id": list(PORTS).index(port), "mode": 1, **changes})
 
     def peer(self, port: str, **changes: Any) -> Session:
         """A peer of the other role, connected with this port."""
         config = self.config(port, **changes)
-        if port == "server":
+        if port.startswith("server"):
             return Client(config).handshake(self.addresses[port])
         server = Server(config)
         with Listener(self.addresses[port]) as listener:
             server.accept(listener, timeout=8.0)
-        return server.handshake()
+        server.handshake()
+        # With zero-copy it posts mbufs when it is connected.
+        deadline = time.monotonic() + 8.0
+        while server.tx[0].free() == 0:
+            assert time.monotonic() < deadline, "nothing was posted"
+        return server
 
     def xstat(self, port: str, name: str) -> int:
         text = self.dut.command(f"show port xstats {list(PORTS).index(port)}")
@@ -143,13 +158,12 @@ def test_log_says_the_mode(ours: Ours) -> None:
 @pytest.mark.parametrize("name", PORTS)
 def test_echo(ours: Ours, ip_packets: Callable[..., Any], name: str) -> None:
     """Of every length from a byte on; the counters are the application's, with Ethernet header."""
-    bsize = int(name.split("-")[1]) if "-" in name else 2048
     port = list(PORTS).index(name)
     ours.dut.command(f"clear port stats {port}")
     with ours.peer(name) as peer:
         out = ip_packets(200, longest=1500) + [b"\x45", b"\x60"]
         out += [(b"\x45" + bytes(range(1, 251)))[:length] for length in range(1, 251)]
-        check_echo(peer, out, bsize)
+        check_echo(peer, out, ours.bsize(name))
     stats = ours.dut.stats(port)
     assert stats["RX-packets"] == stats["TX-packets"] == len(out)
     assert stats["RX-bytes"] == stats["TX-bytes"] == sum(map(len, out)) + 14 * len(out)
@@ -160,14 +174,13 @@ def test_echo(ours: Ours, ip_packets: Callable[..., Any], name: str) -> None:
 def test_long_packets(ours: Ours, ip_packets: Callable[..., Any], name: str) -> None:
     """About the limits of a ring's buffers and of the mbufs (2048 with 14 bytes in front), and far
     beyond."""
-    bsize = int(name.split("-")[1]) if "-" in name else 2048
     with ours.peer(name) as peer:
         out = [packet[:length] for length, packet in zip(
-            [*range(2030, 2052), *range(4080, 4098), 9000], ip_packets(41, 9000, 9000))]
-        check_echo(peer, out, bsize)
+            [*range(2030, 2052), *range(4060, 4098), 9000], ip_packets(61, 9000, 9000))]
+        check_echo(peer, out, ours.bsize(name))
 
 
-@pytest.mark.parametrize("name", ["server", "client", "client-512"])
+@pytest.mark.parametrize("name", MIXED)
 @pytest.mark.parametrize("sizes", [(1,), (1, 1), (13, 1), (14,), (15,), (1, 63, 2)],
                          ids=lambda sizes: "-".join(map(str, sizes)))
 def test_chains(ours: Ours, ip_packets: Callable[..., Any], name: str, sizes: tuple) -> None:
@@ -185,16 +198,20 @@ def test_chains(ours: Ours, ip_packets: Callable[..., Any], name: str, sizes: tu
     {"bsize": 64, "log2": 8}, {"bsize": 1, "stride": 64, "log2": 10}, {"bsize": 13, "log2": 9},
     {"bsize": 700, "regions": 7, "log2": 6}, {"bsize": 9216, "log2": 4},
 ], ids=lambda changes: "-".join(f"{key}={value}" for key, value in changes.items()))
-def test_any_shape_of_client(ours: Ours, ip_packets: Callable[..., Any], changes: dict) -> None:
-    with ours.peer("server", **changes) as client:
+@pytest.mark.parametrize("name", SERVERS)
+def test_any_shape_of_client(ours: Ours, ip_packets: Callable[..., Any], name: str,
+                             changes: dict) -> None:
+    with ours.peer(name, **changes) as client:
         check_echo(client, ip_packets(100, longest=900), changes["bsize"])
         assert client.rx[0].bad_descs == 0
 
 
 @pytest.mark.parametrize("changes", [{}, {"log2": 5, "regions": 3}])
-def test_offer_of_vpp(ours: Ours, ip_packets: Callable[..., Any], changes: dict) -> None:
+@pytest.mark.parametrize("name", SERVERS)
+def test_offer_of_vpp(ours: Ours, ip_packets: Callable[..., Any], name: str,
+                      changes: dict) -> None:
     """VPP offers 2034 bytes, 14 behind a buffer's start. What is before them is its own."""
-    with ours.peer("server", bsize=2034, lead=14, **changes) as client:
+    with ours.peer(name, bsize=2034, lead=14, **changes) as client:
         slots = client.rx[0].ring.size
         places = [client.rx[0].place(slot) for slot in range(slots)]
         assert all(place.offset % 64 == 14 for place in places)
@@ -212,7 +229,7 @@ def test_offer_of_vpp(ours: Ours, ip_packets: Callable[..., Any], changes: dict)
 
 def test_application_sends(ours: Ours) -> None:
     """What testpmd makes itself: IPv4 and UDP behind an Ethernet header, which must not be there."""
-    for name in ("server", "client"):
+    for name in ("server", "client", "server-zc", "client-zc"):
         with ours.peer(name) as peer:
             ours.dut.command("stop")
             ours.dut.command("set fwd txonly")
@@ -227,9 +244,77 @@ def test_application_sends(ours: Ours) -> None:
             assert struct.unpack_from("!H", packet, 2)[0] == len(packet) == 64 - 14
 
 
+# -- zero-copy -------------------------------------------------------------------------------------
+
+def in_front(peer: Session, desc: Desc) -> bytes:
+    """The 14 bytes before a packet."""
+    region = peer.regions[desc.region]
+    assert region is not None
+    return bytes(region.mem[desc.offset - 14:desc.offset])
+
+
+def header_of(packet: bytes) -> bytes:
+    """Types of the header in front, of which the addresses are any."""
+    return b"\x08\x00" if packet[0] >> 4 == 4 else b"\x86\xdd"
+
+
+def test_client_posts_its_mbufs_behind_a_header(ours: Ours, ip_packets: Callable[..., Any]) -> None:
+    """The room in front is for the Ethernet header, which stands there when the packet is sent back
+    from the same mbuf: by its offset alone it is not in it."""
+    with ours.peer("client-zc") as server:
+        slots = server.tx[0].ring.size
+        posted = [server.tx[0].ring.desc(slot) for slot in range(slots)]
+        assert {(desc.length, desc.offset % 64) for desc in posted} == {(ROOM - 14, 14)}
+        out = ip_packets(slots, 20, ROOM - 14)
+        sent.check_packets(server.exchange(0, out, window=slots), out)
+        before = server.tx[0].index
+        for number, packet in enumerate(out):
+            place = server.tx[0].ring.desc(before + number)
+            assert server.send(0, packet)
+            assert server.recv_wait(0, 1) == [packet]
+            chain, = server.rx[0].taken
+            assert [(desc.region, desc.offset, desc.length) for desc in chain] == [
+                (place.region, place.offset, len(packet))]
+            assert in_front(server, place)[12:] == header_of(packet)
+
+
+def test_client_posts_chains_behind_headers(ours: Ours, ip_packets: Callable[..., Any]) -> None:
+    """Each mbuf has the room, as any may be the first one; only the first one's is used."""
+    with ours.peer("client-zc") as server:
+        for packet in ip_packets(20, 100, 500):
+            places = [server.tx[0].ring.desc(server.tx[0].index + ahead) for ahead in range(3)]
+            region = server.regions[places[1].region]
+            region.mem[places[1].offset - 14:places[1].offset] = b"left-as-it-is!"
+            assert server.send(0, packet, sizes=(13, 50))
+            assert server.recv_wait(0, 1) == [packet]
+            chain, = server.rx[0].taken
+            assert [(desc.region, desc.offset) for desc in chain] == [
+                (place.region, place.offset) for place in places]
+            assert in_front(server, places[0])[12:] == header_of(packet)
+            assert in_front(server, places[1]) == b"left-as-it-is!"
+
+
+@pytest.mark.parametrize("sizes", [(), (600,), (20, 600)], ids=["whole", "600-rest", "20-600-rest"])
+def test_server_never_writes_in_front(ours: Ours, ip_packets: Callable[..., Any],
+                                      sizes: tuple) -> None:
+    """Of a descriptor, whose packet it hands up where it is: there may be more of the client's."""
+    lent = ours.xstat("server-zc", "rx_zero_copy_packets")
+    with ours.peer("server-zc", bsize=2034, lead=14) as client:
+        tx = client.tx[0]
+        for packet in ip_packets(tx.ring.size + 10, 1300, 2000):
+            places = [tx.place(tx.index + ahead) for ahead in range(1 + len(sizes))]
+            for place in places:
+                region = client.regions[place.region]
+                region.mem[place.offset - 14:place.offset] = b"own-and-secret"
+            assert client.send(0, packet, sizes=sizes)
+            assert client.recv_wait(0, 1) == [packet]
+            assert {in_front(client, place) for place in places} == {b"own-and-secret"}
+    assert ours.xstat("server-zc", "rx_zero_copy_packets") >= lent + 100
+
+
 # -- hostile, or at least wrong --------------------------------------------------------------------
 
-@pytest.mark.parametrize("name", ["server", "client", "client-512"])
+@pytest.mark.parametrize("name", MIXED)
 @pytest.mark.parametrize("sizes", [(), (1,), (30, 1)], ids=["whole", "1-byte-first", "30-1"])
 def test_what_is_not_ip_is_dropped(ours: Ours, ip_packets: Callable[..., Any], name: str,
                                    sizes: tuple) -> None:
@@ -253,23 +338,26 @@ def test_what_is_not_ip_is_dropped(ours: Ours, ip_packets: Callable[..., Any], n
     assert ours.xstat(name, "tx_not_ip_packets") == 0
 
 
-def test_short_packets_that_are_not_ip(ours: Ours) -> None:
+@pytest.mark.parametrize("name", ["server", "server-zc", "client-zc"])
+def test_short_packets_that_are_not_ip(ours: Ours, name: str) -> None:
     """A byte of nothing."""
-    before = ours.xstat("server", "rx_not_ip_packets")
-    with ours.peer("server") as peer:
+    before = ours.xstat(name, "rx_not_ip_packets")
+    with ours.peer(name) as peer:
         for first in (0x00, 0x35, 0x55, 0x70, 0xff):
             assert peer.send(0, bytes([first]))
         assert peer.send(0, b"\x45")
         assert peer.recv_wait(0, 1) == [b"\x45"]
-    assert ours.xstat("server", "rx_not_ip_packets") == before + 5
+    assert ours.xstat(name, "rx_not_ip_packets") == before + 5
 
 
 @pytest.mark.parametrize("empty", [0, 1, 2])
-def test_empty_descriptor(ours: Ours, ip_packets: Callable[..., Any], empty: int) -> None:
+@pytest.mark.parametrize("name", SERVERS)
+def test_empty_descriptor(ours: Ours, ip_packets: Callable[..., Any], name: str,
+                          empty: int) -> None:
     """Alone, or anywhere in a chain of three: that packet is dropped as bad, no other one is."""
-    before = ours.xstat("server", "rx_bad_descriptors")
+    before = ours.xstat(name, "rx_bad_descriptors")
     packet = ip_packets(1, 300, 300)[0]
-    with ours.peer("server") as peer:
+    with ours.peer(name) as peer:
         tx = peer.tx[0]
         for number in range(3):
             desc = tx.put(tx.index + number, packet[number * 100:number * 100 + 100],
@@ -280,4 +368,4 @@ def test_empty_descriptor(ours: Ours, ip_packets: Callable[..., Any], empty: int
         tx.ring.set_desc(tx.index, tx.place(tx.index).but(length=0))
         tx.publish(1)
         check_echo(peer, ip_packets(50))
-    assert ours.xstat("server", "rx_bad_descriptors") == before + 2
+    assert ours.xstat(name, "rx_bad_descriptors") == before + 2

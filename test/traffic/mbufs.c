@@ -47,7 +47,8 @@ mbufs_init(struct mbuf_maker *maker, const struct options *opt)
 		return 0;
 
 	/* Pieces differ in length by up to a quarter either way: see piece_end(). */
-	room = RTE_MIN(longest / opt->segs * 3 / 2 + 64, longest) + RTE_PKTMBUF_HEADROOM;
+	segs = opt->first_seg && opt->segs > 1 ? opt->segs - 1 : opt->segs;
+	room = RTE_MIN(longest / segs * 3 / 2 + 64, longest) + RTE_PKTMBUF_HEADROOM;
 	maker->held_size = rte_align32pow2(2 * opt->txq * burst + 1024);
 	n = (maker->held_size + 512) * (opt->segs + 1);
 	maker->held = calloc(maker->held_size, sizeof(*maker->held));
@@ -162,6 +163,17 @@ piece_end(uint32_t length, uint32_t i, uint32_t n, uint64_t seq)
 	return even * (i + 1) + jitter;
 }
 
+/* The same, where the first piece may have a length of its own. */
+static uint32_t
+piece_end_of(const struct options *opt, uint32_t length, uint32_t i, uint32_t n, uint64_t seq)
+{
+	if (opt->first_seg == 0 || n == 1)
+		return piece_end(length, i, n, seq);
+	if (i == 0)
+		return opt->first_seg;
+	return opt->first_seg + piece_end(length - opt->first_seg, i - 1, n - 1, seq);
+}
+
 /* Puts @p extra, of length 0, at a place of the chain that changes with seq. */
 static struct rte_mbuf *
 insert_empty(struct rte_mbuf *head, struct rte_mbuf *extra, uint64_t seq)
@@ -190,9 +202,9 @@ make_chain(struct mbuf_maker *maker, enum seg_kind kind, uint32_t length, uint64
 	struct rte_mbuf *head = NULL, *last = NULL, *m;
 	uint32_t start = 0, end, i, n;
 
-	n = RTE_MIN(maker->opt->segs, length);
+	n = RTE_MIN(maker->opt->segs, length - maker->opt->first_seg);
 	for (i = 0; i < n; i++) {
-		end = piece_end(length, i, n, seq);
+		end = piece_end_of(maker->opt, length, i, n, seq);
 		m = make_segment(maker, kind, seq + i, maker->scratch + start, end - start);
 		if (!m) {
 			rte_pktmbuf_free(head);

@@ -16,6 +16,7 @@ enum option_id {
 	OPT_COUNT,
 	OPT_SIZE,
 	OPT_SEGS,
+	OPT_FIRST_SEG,
 	OPT_SEG_KIND,
 	OPT_BURST,
 	OPT_RX_BURST,
@@ -49,6 +50,7 @@ static const struct option long_options[] = {
 	{ "count", required_argument, NULL, OPT_COUNT },
 	{ "size", required_argument, NULL, OPT_SIZE },
 	{ "segs", required_argument, NULL, OPT_SEGS },
+	{ "first-seg", required_argument, NULL, OPT_FIRST_SEG },
 	{ "seg-kind", required_argument, NULL, OPT_SEG_KIND },
 	{ "burst", required_argument, NULL, OPT_BURST },
 	{ "rx-burst", required_argument, NULL, OPT_RX_BURST },
@@ -99,6 +101,7 @@ static const char usage[] =
 		"  --count N             packets per tx queue (10000)\n"
 		"  --size LIST           lengths, as 64 or 60-1518 or 64,512,9000 (46..65535; 64)\n"
 		"  --segs N              mbuf segments per sent packet (1..64; 1)\n"
+		"  --first-seg N         bytes in the first one of several (1..45; as in the others)\n"
 		"  --seg-kind KIND       plain external indirect refcnt empty pools mixed (plain)\n"
 		"  --burst LIST          tx burst sizes, used in turn (0..1024; 32)\n"
 		"  --rx-burst LIST       rx burst sizes, used in turn (0..1024; 32)\n"
@@ -256,6 +259,7 @@ parse_numeric_option(int id, const char *name, struct options *opt)
 		{ OPT_POLL_RXQ, 0, MAX_QUEUES },
 		{ OPT_COUNT, 1, PACKET_MAX_SEQ },
 		{ OPT_SEGS, 1, MAX_SEGS },
+		{ OPT_FIRST_SEG, 1, PACKET_MIN_LEN - 1 },
 		{ OPT_MBUF_SIZE, 1, PACKET_MAX_LEN - 128 },
 		{ OPT_POOL_SIZE, 0, 1 << 20 },
 		{ OPT_HOLD, 0, 1 << 20 },
@@ -293,6 +297,9 @@ parse_numeric_option(int id, const char *name, struct options *opt)
 		break;
 	case OPT_SEGS:
 		opt->segs = value;
+		break;
+	case OPT_FIRST_SEG:
+		opt->first_seg = value;
 		break;
 	case OPT_MBUF_SIZE:
 		opt->dataroom = value;

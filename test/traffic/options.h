@@ -49,6 +49,7 @@ struct options {
 	uint64_t count;		/**< packets per tx queue */
 	struct size_list sizes; /**< packet lengths, Ethernet header included */
 	uint16_t segs;
+	uint16_t first_seg; /**< bytes of the first segment of several, 0: as the others */
 	enum seg_kind seg_kind;
 	struct size_list bursts;    /**< tx burst sizes, used in turn */
 	struct size_list rx_bursts; /**< rx burst sizes, used in turn */

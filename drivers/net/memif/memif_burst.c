@@ -80,7 +80,7 @@ mif_burst_choose(struct rte_eth_dev *dev, const struct mif_devargs *args)
 	bool zero_copy = args->zero_copy && args->role == MIF_CLIENT;
 	bool lends = args->zero_copy && args->role == MIF_SERVER;
 
-	dev->rx_pkt_burst = lends ? variant->rx->lending :
+	dev->rx_pkt_burst = lends ? variant->rx->lending[args->mode] :
 				    variant->rx->burst[args->mode][args->role];
 	dev->tx_pkt_burst = variant->tx->burst[args->mode][args->role];
 	if (zero_copy) {

@@ -393,11 +393,6 @@ mif_devargs_parse(struct mif_devargs *args, const char *who, const char *text)
 	ret = parse_pairs(&parser, list);
 	if (ret == 0)
 		ret = resolve_socket(&parser, rte_kvargs_count(list, "socket-abstract") != 0);
-	if (ret == 0 && args->zero_copy && args->mode == MIF_MODE_IP) {
-		MIF_LOG(ERR, who,
-				"zero-copy=yes and mode=ip do not go together yet: leave one out");
-		ret = -ENOTSUP;
-	}
 	if (ret == 0) {
 		warn_ineffective(&parser, list);
 		if (!parser.mac_given)

@@ -308,8 +308,8 @@ rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t slots, unsigned in
 			(offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0);
 	mif_l2_init(&queue->l2, &dev->data->mac_addrs[0], &peer);
 	queue->deferred = conf->rx_deferred_start != 0;
-	if (port->args.zero_copy)
-		mif_lend_setup_queue(queue, dev->data->name);
+	if (port->args.zero_copy && port->args.role == MIF_SERVER)
+		mif_lend_setup_queue(queue, port->args.mode, dev->data->name);
 	mif_queue_set_strip(queue, (offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) != 0);
 	dev->data->rx_queues[id] = queue;
 	return 0;

@@ -131,6 +131,15 @@ mif_l2_length(const uint8_t *frame, uint32_t length)
 			0;
 }
 
+/** mode=ip: the same for what is in one segment; in ethernet mode nothing is in front. */
+static __rte_always_inline uint32_t
+mif_l2_of_segment(const struct rte_mbuf *mbuf, const enum mif_mode mode)
+{
+	return mode == MIF_MODE_IP ?
+			mif_l2_length(rte_pktmbuf_mtod(mbuf, const uint8_t *), mbuf->data_len) :
+			0;
+}
+
 /** The same for a packet whose first bytes may be spread over segments, some of them empty. */
 static inline uint32_t
 mif_l2_length_of(const struct rte_mbuf *mbuf)

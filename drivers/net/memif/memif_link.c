@@ -328,7 +328,8 @@ mif_link_finish(struct mif_link *link, enum mif_role role, const struct mif_geom
  * rings than we have queues.
  */
 static void
-prepare_rx(struct mif_link *link, enum mif_dir dir, const struct rte_eth_dev *dev)
+prepare_rx(struct mif_link *link, enum mif_dir dir, enum mif_mode mode,
+		const struct rte_eth_dev *dev)
 {
 	uint16_t queues = dev->data->nb_rx_queues;
 	uint16_t rings = link->end_count[dir];
@@ -340,7 +341,7 @@ prepare_rx(struct mif_link *link, enum mif_dir dir, const struct rte_eth_dev *de
 		mif_ring_mask(end->ring);
 		/* Stock servers of DPDK clear it when they connect: say again what is posted. */
 		if (end->zc != NULL)
-			mif_zc_ring_start(dev->data->rx_queues[i], end);
+			mif_zc_ring_start(dev->data->rx_queues[i], end, mode);
 		else if (link->role == MIF_CLIENT)
 			mif_ring_publish(end->own_index, (uint16_t)end->size);
 	}
@@ -372,13 +373,14 @@ mif_link_open_tx(struct mif_link *link, struct mif_queue *queue)
 }
 
 static void
-attach_rx(struct mif_link *link, enum mif_dir dir, const struct rte_eth_dev *dev)
+attach_rx(struct mif_link *link, enum mif_dir dir, enum mif_mode mode,
+		const struct rte_eth_dev *dev)
 {
 	uint16_t queues = dev->data->nb_rx_queues;
 
 	if (queues == 0)
 		return;
-	prepare_rx(link, dir, dev);
+	prepare_rx(link, dir, mode, dev);
 	for (uint16_t i = 0; i < queues; i++)
 		mif_link_open_rx(link, dev->data->rx_queues[i]);
 }
@@ -409,12 +411,13 @@ close_exposed(struct mif_link *link)
 }
 
 void
-mif_link_attach(struct mif_link *link, enum mif_role role, struct rte_eth_dev *dev)
+mif_link_attach(struct mif_link *link, enum mif_role role, enum mif_mode mode,
+		struct rte_eth_dev *dev)
 {
 	enum mif_dir rx = role == MIF_CLIENT ? MIF_S2C : MIF_C2S;
 	enum mif_dir tx = role == MIF_CLIENT ? MIF_C2S : MIF_S2C;
 
-	attach_rx(link, rx, dev);
+	attach_rx(link, rx, mode, dev);
 	attach_tx(link, tx, dev);
 	close_exposed(link);
 }

@@ -95,7 +95,8 @@ int mif_link_finish(struct mif_link *link, enum mif_role role, const struct mif_
 		int socket, const char **why);
 
 /** Put the ring ends behind the gates of the port's queues. */
-void mif_link_attach(struct mif_link *link, enum mif_role role, struct rte_eth_dev *dev);
+void mif_link_attach(struct mif_link *link, enum mif_role role, enum mif_mode mode,
+		struct rte_eth_dev *dev);
 
 /** Put its rings behind the gates of a queue, unless it is stopped, missing or has none. */
 void mif_link_open_rx(struct mif_link *link, struct mif_queue *queue);

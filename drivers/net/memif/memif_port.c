@@ -168,7 +168,7 @@ mif_port_connected(struct mif_port *port, struct mif_session *session)
 	mif_count(&port->counters.connects, 1);
 	port->up_since = mif_ctrl_now();
 	name_peer(port, &session->conn);
-	mif_link_attach(port->link, port->args.role, port->dev);
+	mif_link_attach(port->link, port->args.role, port->args.mode, port->dev);
 	set_link(port, true);
 	port->link_event = true;
 	log_connected(port, &session->conn.geometry);

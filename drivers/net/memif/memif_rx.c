@@ -62,39 +62,6 @@ release(struct mif_ring_end *end, uint32_t count, const enum mif_role role)
 	mif_ring_end_advance(end, count);
 }
 
-/* Bytes that a packet of this length may have at most, in one mbuf. */
-static __rte_always_inline uint32_t
-room_for(const struct mif_queue *queue, uint32_t length, const struct mif_lending *lending)
-{
-	return lending != NULL && length >= lending->from ? queue->lend_most : queue->room;
-}
-
-/* Of so many slots, how many to take at once: either they may all be lent, or none. */
-static __rte_always_inline uint32_t
-part_to_lend(const struct mif_queue *queue, const struct mif_ring_end *end, uint32_t slots,
-		struct mif_lending *lending)
-{
-	uint32_t allowance = mif_lend_allowance(end);
-
-	lending->from = allowance != 0 ? queue->lend_from : MIF_LEND_NOTHING;
-	return allowance != 0 ? RTE_MIN(slots, allowance) : slots;
-}
-
-/* How many of these packets are lent, and how many are not only because too many are already. */
-static __rte_always_inline void
-count_lending(struct mif_queue *queue, struct rte_mbuf *const *mbufs, uint32_t count,
-		const struct mif_lending *lending, uint32_t lent_before)
-{
-	uint32_t over_mark = 0;
-
-	mif_count(&queue->counters.lent, lending->slots - lent_before);
-	if (likely(lending->from == queue->lend_from))
-		return;
-	for (uint32_t i = 0; i < count; i++)
-		over_mark += mbufs[i]->pkt_len >= queue->lend_from;
-	mif_count(&queue->counters.over_mark, over_mark);
-}
-
 /* mode=ip: the first byte of a piece, read once. */
 static __rte_always_inline uint8_t
 first_byte(const struct rx_piece *piece)
@@ -115,6 +82,21 @@ read_first_bytes(uint8_t *first, const struct rx_piece *pieces, uint32_t count)
 	return ip;
 }
 
+/* Mbufs for packets, and for what is to stand behind some of them; all or none. */
+static __rte_always_inline bool
+get_mbufs(const struct mif_queue *queue, struct rte_mbuf **mbufs, uint32_t count,
+		struct rte_mbuf **behind, uint32_t behind_count)
+{
+	if (unlikely(rte_mempool_get_bulk(queue->pool, (void **)mbufs, count) != 0))
+		return false;
+	if (behind_count == 0 ||
+			likely(rte_mempool_get_bulk(queue->pool, (void **)behind, behind_count) ==
+					0))
+		return true;
+	rte_mempool_put_bulk(queue->pool, (void *const *)mbufs, count);
+	return false;
+}
+
 /*
  * The usual case: count sound descriptors, each a whole packet that fits into an mbuf. Else false,
  * and nothing has happened. With lending, NULL without, long ones are lent.
@@ -126,8 +108,10 @@ take_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **
 {
 	const uint32_t l2 = mif_l2_added(mode);
 	const uint32_t lent_before = lending != NULL ? lending->slots : 0;
+	struct rte_mbuf *behind[MIF_RX_CHUNK]; /* mode=ip: for what is lent */
 	struct rx_piece pieces[MIF_RX_CHUNK];
 	uint8_t first[MIF_RX_CHUNK];
+	uint32_t behind_count = 0;
 	uint64_t bytes = 0;
 	bool plain = true;
 	uint8_t *to;
@@ -137,16 +121,18 @@ take_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **
 		pieces[i] = read_piece(end, (uint16_t)(end->cursor + i), role);
 		plain &= pieces[i].ok & pieces[i].last &
 				(pieces[i].length <=
-						room_for(queue, pieces[i].length, lending) - l2);
+						mif_lend_room(queue, pieces[i].length, lending) -
+								l2);
 		bytes += l2 + pieces[i].length;
+		if (mode == MIF_MODE_IP && lending != NULL)
+			behind_count += pieces[i].length >= lending->from;
 		/* Measured: at 64 bytes it pays for a client, and costs a server 15 %. */
 		if (role == MIF_CLIENT)
 			mif_prefetch_first(pieces[i].data, false);
 	}
 	if (mode == MIF_MODE_IP && plain)
 		plain = read_first_bytes(first, pieces, count);
-	if (unlikely(!plain) ||
-			unlikely(rte_mempool_get_bulk(queue->pool, (void **)mbufs, count) != 0))
+	if (unlikely(!plain) || unlikely(!get_mbufs(queue, mbufs, count, behind, behind_count)))
 		return false;
 	ahead = lending == NULL ? mif_prefetch_distance(bytes, count) : 0;
 	for (uint32_t i = 0; i < RTE_MIN(ahead, count); i++)
@@ -158,17 +144,21 @@ take_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **
 		to = rte_pktmbuf_mtod(mbufs[i], uint8_t *);
 		if (mode == MIF_MODE_IP)
 			mif_l2_write(to, &queue->l2, first[i]);
-		if (lending != NULL && pieces[i].length >= lending->from)
+		if (lending == NULL || pieces[i].length < lending->from)
+			mif_copy(to + l2, pieces[i].data, pieces[i].length);
+		else if (mode == MIF_MODE_IP)
+			mif_lend_behind_l2(queue, end->loans, (uint16_t)(end->cursor + i), mbufs[i],
+					behind[--behind_count], pieces[i].data, pieces[i].length,
+					lending);
+		else
 			mif_lend(queue, end->loans, (uint16_t)(end->cursor + i), mbufs[i],
 					pieces[i].data, pieces[i].length, lending);
-		else
-			mif_copy(to + l2, pieces[i].data, pieces[i].length);
 	}
 	release(end, count, role);
 	mif_count(&queue->counters.packets, count);
 	mif_count(&queue->counters.bytes, bytes);
 	if (lending != NULL)
-		count_lending(queue, mbufs, count, lending, lent_before);
+		mif_lend_note(queue, mbufs, count, lending, lent_before, mode);
 	return true;
 }
 
@@ -370,8 +360,8 @@ take_any(struct mif_queue *queue, struct mif_ring_end *end, uint32_t ready,
 	mif_count(&queue->counters.packets, 1);
 	mif_count(&queue->counters.bytes, (*packet)->pkt_len);
 	if (lending != NULL)
-		count_lending(queue, packet, 1, lending,
-				lending->slots - (lending->slots != lent_before));
+		mif_lend_note(queue, packet, 1, lending,
+				lending->slots - (lending->slots != lent_before), mode);
 	return slots;
 }
 
@@ -390,7 +380,7 @@ take_each(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **m
 
 	do {
 		if (lending != NULL)
-			part_to_lend(queue, end, 0, lending);
+			mif_lend_part_of(queue, end, 0, lending);
 		slots = take_any(queue, end, *ready, &mbufs[done], role, mode, lending);
 		*ready -= slots;
 		if (slots != 0 && mbufs[done] != NULL)
@@ -413,7 +403,7 @@ take_mixed(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **
 	if (mode == MIF_MODE_ETHERNET)
 		return take_each(queue, end, mbufs, count, ready, MIF_SERVER, MIF_MODE_ETHERNET,
 				lending);
-	return take_each(queue, end, mbufs, count, ready, MIF_SERVER, MIF_MODE_IP, NULL);
+	return take_each(queue, end, mbufs, count, ready, MIF_SERVER, MIF_MODE_IP, lending);
 }
 
 /* Take up to count packets; returns how many there are in mbufs. */
@@ -430,7 +420,7 @@ take(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
 		part = RTE_MIN(ready, (uint32_t)(count - done));
 		part = RTE_MIN(part, (uint32_t)MIF_RX_CHUNK);
 		if (lending != NULL)
-			part = part_to_lend(queue, end, part, lending);
+			part = mif_lend_part_of(queue, end, part, lending);
 		if (likely(take_plain(queue, end, &mbufs[done], part, role, mode, lending))) {
 			ready -= part;
 			done = (uint16_t)(done + part);
@@ -465,7 +455,7 @@ receive(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbu
 /* The same for a server with zero-copy: slots go back when nobody uses their packets any more. */
 static __rte_always_inline uint16_t
 receive_lending(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
-		uint16_t count)
+		uint16_t count, const enum mif_mode mode)
 {
 	struct mif_lending lending = { .from = queue->lend_from };
 	const uint16_t before = end->cursor;
@@ -478,7 +468,7 @@ receive_lending(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mb
 	if (ready == 0)
 		return 0;
 	lending.stamp = mif_lend_stamp();
-	done = take(queue, end, mbufs, count, ready, MIF_SERVER, MIF_MODE_ETHERNET, &lending);
+	done = take(queue, end, mbufs, count, ready, MIF_SERVER, mode, &lending);
 	if (end->cursor == before)
 		return done;
 	mif_loans_taken(end->loans, end->cursor, lending.slots != 0);
@@ -527,23 +517,35 @@ rx_server_ip(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 	return rx_burst(queue, mbufs, count, MIF_SERVER, MIF_MODE_IP);
 }
 
-static uint16_t
-rx_lending(void *rx_queue, struct rte_mbuf **mbufs, uint16_t count)
+static __rte_always_inline uint16_t
+rx_burst_lending(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count,
+		const enum mif_mode mode)
 {
-	struct mif_queue *queue = rx_queue;
 	struct mif_ring_end *end = mif_gate_enter(&queue->gate);
 	uint16_t done = 0;
 
 	for (; end != NULL; end = end->next)
 		done = (uint16_t)(done +
-				receive_lending(queue, end, &mbufs[done],
-						(uint16_t)(count - done)));
+				receive_lending(queue, end, &mbufs[done], (uint16_t)(count - done),
+						mode));
 	mif_gate_leave(&queue->gate);
 	return done;
+}
+
+static uint16_t
+rx_lending(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	return rx_burst_lending(queue, mbufs, count, MIF_MODE_ETHERNET);
+}
+
+static uint16_t
+rx_lending_ip(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	return rx_burst_lending(queue, mbufs, count, MIF_MODE_IP);
 }
 
 const struct mif_rx_bursts MIF_BURST_NAME(rx, MIF_VARIANT) = {
 	.burst[MIF_MODE_ETHERNET] = { [MIF_CLIENT] = rx_client, [MIF_SERVER] = rx_server },
 	.burst[MIF_MODE_IP] = { [MIF_CLIENT] = rx_client_ip, [MIF_SERVER] = rx_server_ip },
-	.lending = rx_lending,
+	.lending = { [MIF_MODE_ETHERNET] = rx_lending, [MIF_MODE_IP] = rx_lending_ip },
 };

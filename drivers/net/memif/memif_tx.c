@@ -56,15 +56,6 @@ server_slots(struct mif_queue *queue, struct mif_ring_end *end, uint32_t wanted)
 	return mif_ring_span(end->cursor, head);
 }
 
-/* mode=ip: what one segment has in front of its IP packet, 0 if there is none; else nothing. */
-static __rte_always_inline uint32_t
-l2_of_segment(const struct rte_mbuf *mbuf, const enum mif_mode mode)
-{
-	return mode == MIF_MODE_IP ?
-			mif_l2_length(rte_pktmbuf_mtod(mbuf, const uint8_t *), mbuf->data_len) :
-			0;
-}
-
 /*
  * The usual case: count packets of one segment, each fitting into one slot. Else false, and nothing
  * has happened.
@@ -96,7 +87,7 @@ put_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **m
 			places[i] = ok ? mif_desc_data(end->common->regions, descs[i]) : NULL;
 			plain &= ok;
 		}
-		skipped = l2_of_segment(mbuf, mode);
+		skipped = mif_l2_of_segment(mbuf, mode);
 		if (mode == MIF_MODE_IP) {
 			l2[i] = (uint8_t)skipped;
 			plain &= skipped != 0;

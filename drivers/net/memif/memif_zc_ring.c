@@ -39,13 +39,13 @@ mif_zc_ring_free(struct mif_ring_end *end, enum mif_dir dir)
 }
 
 void
-mif_zc_ring_start(struct mif_queue *queue, struct mif_ring_end *end)
+mif_zc_ring_start(struct mif_queue *queue, struct mif_ring_end *end, enum mif_mode mode)
 {
 	struct mif_zc_ring *zc = end->zc;
 
-	zc->room = queue->room;
-	zc->copied_room = RTE_MIN(end->buffer_size, queue->room);
-	if (!mif_zc_post(queue, end))
+	zc->room = queue->room - mif_l2_added(mode);
+	zc->copied_room = RTE_MIN(end->buffer_size, zc->room);
+	if (!mif_zc_post(queue, end, mode))
 		mif_count(&queue->counters.no_mbuf, 1);
 	mif_ring_publish(end->own_index, zc->head);
 }

@@ -34,8 +34,8 @@ struct mif_zc_ring {
 				pools; /**< transmit, by slot: of its mbuf; NULL: the ring's own buffer */
 		bool *copied; /**< receive, by slot: the ring's own buffer is posted for its mbuf */
 	};
-	uint32_t room;	      /**< receive: bytes that fit into an mbuf */
-	uint32_t copied_room; /**< receive: bytes that fit into the ring's buffer and an mbuf */
+	uint32_t room;	      /**< receive: bytes of a packet that fit into an mbuf */
+	uint32_t copied_room; /**< receive: and into the ring's buffer */
 	uint16_t head;	      /**< receive: next slot to post, free-running */
 };
 
@@ -51,7 +51,7 @@ int mif_zc_ring_make(struct mif_ring_end *end, const struct mif_zc_map *map, int
 void mif_zc_ring_free(struct mif_ring_end *end, enum mif_dir dir);
 
 /** Before its gate opens: post what the queue's pool has, and publish it. */
-void mif_zc_ring_start(struct mif_queue *queue, struct mif_ring_end *end);
+void mif_zc_ring_start(struct mif_queue *queue, struct mif_ring_end *end, enum mif_mode mode);
 
 /**
  * Free mbufs that the server has taken.
@@ -68,12 +68,19 @@ mif_zc_posted(const struct mif_ring_end *end)
 	return mif_ring_span(end->cursor, end->zc->head);
 }
 
+/** Where the server writes in an mbuf: behind what receive puts in front. */
+static __rte_always_inline uint8_t *
+mif_zc_place(const struct rte_mbuf *mbuf, const enum mif_mode mode)
+{
+	return RTE_PTR_ADD(mbuf->buf_addr, RTE_PKTMBUF_HEADROOM + mif_l2_added(mode));
+}
+
 /* Offer the mbuf of a slot, or the ring's buffer in its place, to be copied from. */
 static __rte_always_inline void
-mif_zc_offer(struct mif_ring_end *end, uint32_t slot)
+mif_zc_offer(struct mif_ring_end *end, uint32_t slot, const enum mif_mode mode)
 {
 	struct mif_zc_ring *zc = end->zc;
-	const uint8_t *data = RTE_PTR_ADD(zc->mbufs[slot]->buf_addr, RTE_PKTMBUF_HEADROOM);
+	const uint8_t *data = mif_zc_place(zc->mbufs[slot], mode);
 	struct mif_desc desc;
 
 	zc->copied[slot] = !mif_zc_find(zc->map, end->common->regions, data, zc->room, &desc);
@@ -90,7 +97,7 @@ mif_zc_offer(struct mif_ring_end *end, uint32_t slot)
  * @return false if it did not have enough
  */
 static __rte_always_inline bool
-mif_zc_post(struct mif_queue *queue, struct mif_ring_end *end)
+mif_zc_post(struct mif_queue *queue, struct mif_ring_end *end, const enum mif_mode mode)
 {
 	uint32_t missing = end->size - mif_zc_posted(end);
 	struct mif_zc_ring *zc = end->zc;
@@ -109,7 +116,7 @@ mif_zc_post(struct mif_queue *queue, struct mif_ring_end *end)
 			continue;
 		}
 		for (uint32_t slot = first; slot < first + count; slot++)
-			mif_zc_offer(end, slot);
+			mif_zc_offer(end, slot, mode);
 		zc->head = (uint16_t)(zc->head + count);
 		missing -= count;
 	}

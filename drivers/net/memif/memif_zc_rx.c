@@ -13,6 +13,7 @@
 #include "memif_copy.h"
 #include "memif_desc.h"
 #include "memif_ethdev.h"
+#include "memif_ip.h"
 #include "memif_queue.h"
 #include "memif_ring.h"
 #include "memif_rx.h"
@@ -25,22 +26,68 @@ slot_room(const struct mif_zc_ring *zc, uint32_t slot)
 	return zc->copied[slot] ? zc->copied_room : zc->room;
 }
 
-/* The server has filled the ring's buffer: what is in it belongs into the mbuf. */
-static void
-fetch(const struct mif_ring_end *end, uint32_t slot, uint32_t length)
+/* The ring's own buffer of a slot. */
+static __rte_always_inline uint8_t *
+own_buffer(const struct mif_ring_end *end, uint32_t slot)
 {
-	mif_copy(rte_pktmbuf_mtod(end->zc->mbufs[slot], uint8_t *),
-			end->buffers + (size_t)slot * end->stride, length);
+	return end->buffers + (size_t)slot * end->stride;
+}
+
+/* The server has filled the ring's buffer: what is in it belongs into the mbuf. */
+static inline void
+fetch(const struct mif_ring_end *end, uint32_t slot, uint32_t length, const enum mif_mode mode)
+{
+	mif_copy(mif_zc_place(end->zc->mbufs[slot], mode), own_buffer(end, slot), length);
+}
+
+/* mode=ip: the first byte that the server has written into a slot, read once. */
+static __rte_always_inline uint8_t
+first_byte(const struct mif_ring_end *end, uint32_t slot)
+{
+	const uint8_t *at = unlikely(end->zc->copied[slot]) ?
+			own_buffer(end, slot) :
+			mif_zc_place(end->zc->mbufs[slot], MIF_MODE_IP);
+
+	return __atomic_load_n(at, __ATOMIC_RELAXED);
+}
+
+/* mode=ip: the first bytes of slots from the cursor on; false if one of them is not of IP. */
+static __rte_always_inline bool
+read_first_bytes(uint8_t *first, const struct mif_ring_end *end, uint32_t count)
+{
+	bool ip = true;
+
+	for (uint32_t i = 0; i < count; i++)
+		rte_prefetch0(mif_zc_place(end->zc->mbufs[(end->cursor + i) & end->mask],
+				MIF_MODE_IP));
+	for (uint32_t i = 0; i < count; i++) {
+		first[i] = first_byte(end, (end->cursor + i) & end->mask);
+		ip &= mif_is_ip(first[i]);
+	}
+	return ip;
+}
+
+/* mode=ip: write the header of a packet that begins in this slot; false if it is not IP. */
+static bool
+put_l2(const struct mif_queue *queue, const struct mif_ring_end *end, uint32_t slot)
+{
+	uint8_t first = first_byte(end, slot);
+
+	if (!mif_is_ip(first))
+		return false;
+	mif_l2_write(rte_pktmbuf_mtod(end->zc->mbufs[slot], uint8_t *), &queue->l2, first);
+	return true;
 }
 
 /* The usual case: count sound descriptors, each a whole packet. Else false, and nothing has
  * happened. */
 static __rte_always_inline bool
 take_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
-		uint32_t count)
+		uint32_t count, const enum mif_mode mode)
 {
 	const struct mif_zc_ring *zc = end->zc;
 	uint32_t lengths[MIF_RX_CHUNK];
+	uint8_t first[MIF_RX_CHUNK];
 	uint32_t copied = 0;
 	uint64_t bytes = 0;
 	bool plain = true;
@@ -58,16 +105,20 @@ take_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **
 				mif_desc_length_ok(desc.length, slot_room(zc, slot));
 		copied += zc->copied[slot];
 	}
+	if (mode == MIF_MODE_IP && plain)
+		plain = read_first_bytes(first, end, count);
 	if (unlikely(!plain))
 		return false;
 	for (uint32_t i = 0; i < count; i++) {
-		mif_rx_init_mbuf(queue, mbufs[i], lengths[i]);
-		bytes += lengths[i];
+		mif_rx_init_mbuf(queue, mbufs[i], mif_l2_added(mode) + lengths[i]);
+		if (mode == MIF_MODE_IP)
+			mif_l2_write(rte_pktmbuf_mtod(mbufs[i], uint8_t *), &queue->l2, first[i]);
+		bytes += mif_l2_added(mode) + lengths[i];
 	}
 	for (uint32_t i = 0; copied != 0 && i < count; i++) {
 		slot = (end->cursor + i) & end->mask;
 		if (zc->copied[slot])
-			fetch(end, slot, lengths[i]);
+			fetch(end, slot, lengths[i], mode);
 	}
 	mif_ring_end_advance(end, count);
 	mif_count(&queue->counters.packets, count);
@@ -110,16 +161,38 @@ drop(const struct mif_ring_end *end, uint32_t first, uint32_t slots)
 }
 
 /*
+ * Make the mbuf of a slot a segment of so many bytes; the first one of a packet with what stands in
+ * front of it.
+ */
+static __rte_always_inline int
+make_segment(struct mif_queue *queue, const struct mif_ring_end *end, uint32_t slot,
+		uint32_t length, bool first, const enum mif_mode mode)
+{
+	struct rte_mbuf *mbuf = end->zc->mbufs[slot];
+	const uint32_t l2 = mif_l2_added(mode);
+
+	mif_rx_init_mbuf(queue, mbuf, length + (first ? l2 : 0));
+	if (!first)
+		mbuf->data_off = (uint16_t)(mbuf->data_off + l2);
+	if (end->zc->copied[slot])
+		fetch(end, slot, length, mode);
+	if (mode == MIF_MODE_IP && first && !put_l2(queue, end, slot))
+		return -EPROTONOSUPPORT;
+	return 0;
+}
+
+/*
  * Make a packet of so many slots. The chain's length is what mif_rx_chain_length() saw; from here on
  * flags do not count, so it does not matter if the server changes them.
  */
-static int
-join(struct mif_queue *queue, struct mif_ring_end *end, uint32_t slots, struct rte_mbuf **packet)
+static __rte_always_inline int
+join(struct mif_queue *queue, struct mif_ring_end *end, uint32_t slots, const enum mif_mode mode,
+		struct rte_mbuf **packet)
 {
 	struct rte_mbuf *head = end->zc->mbufs[end->cursor & end->mask];
 	struct rte_mbuf *last = head;
 	struct rte_mbuf *mbuf;
-	uint64_t length = 0;
+	uint64_t length = mif_l2_added(mode);
 	struct mif_desc desc;
 	uint32_t slot;
 	int ret = 0;
@@ -133,14 +206,12 @@ join(struct mif_queue *queue, struct mif_ring_end *end, uint32_t slots, struct r
 			break;
 		}
 		length += desc.length;
-		mif_rx_init_mbuf(queue, mbuf, desc.length);
-		if (end->zc->copied[slot])
-			fetch(end, slot, desc.length);
+		ret = make_segment(queue, end, slot, desc.length, i == 0, mode);
 		mif_count(&queue->counters.copied,
 				end->zc->copied[slot] | (!queue->scatter & (i != 0)));
 		if (length > MIF_PACKET_MAX)
 			ret = -EMSGSIZE;
-		else if (i != 0)
+		else if (ret == 0 && i != 0)
 			ret = append(queue, head, &last, mbuf);
 	}
 	if (ret != 0) {
@@ -159,9 +230,9 @@ join(struct mif_queue *queue, struct mif_ring_end *end, uint32_t slots, struct r
  *
  * Returns the slots it took, 0 if it has to wait; *packet is NULL if it was dropped.
  */
-static uint32_t
+static __rte_always_inline uint32_t
 take_any(struct mif_queue *queue, struct mif_ring_end *end, uint32_t ready,
-		struct rte_mbuf **packet)
+		struct rte_mbuf **packet, const enum mif_mode mode)
 {
 	uint32_t slots = mif_rx_chain_length(end, ready);
 	int ret;
@@ -172,10 +243,12 @@ take_any(struct mif_queue *queue, struct mif_ring_end *end, uint32_t ready,
 			mif_queue_fault(end->common, MIF_FAULT_CHAIN);
 		return 0;
 	}
-	ret = join(queue, end, slots, packet);
+	ret = join(queue, end, slots, mode, packet);
 	mif_ring_end_advance(end, slots);
 	if (ret == -EMSGSIZE)
 		mif_count(&queue->counters.too_long, 1);
+	else if (ret == -EPROTONOSUPPORT)
+		mif_count(&queue->counters.not_ip, 1);
 	else if (ret != 0)
 		mif_queue_bad_desc(queue, end->common);
 	else
@@ -185,15 +258,15 @@ take_any(struct mif_queue *queue, struct mif_ring_end *end, uint32_t ready,
 }
 
 /* Take up to count packets of any kind from *ready slots; with *ready unchanged, all have to wait. */
-static __rte_noinline uint16_t
-take_mixed(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
-		uint16_t count, uint32_t *ready)
+static __rte_always_inline uint16_t
+take_each(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
+		uint16_t count, uint32_t *ready, const enum mif_mode mode)
 {
 	uint16_t done = 0;
 	uint32_t slots;
 
 	do {
-		slots = take_any(queue, end, *ready, &mbufs[done]);
+		slots = take_any(queue, end, *ready, &mbufs[done], mode);
 		*ready -= slots;
 		if (slots != 0 && mbufs[done] != NULL)
 			done++;
@@ -201,21 +274,31 @@ take_mixed(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **
 	return done;
 }
 
+/* The mode is a constant in the inlined bodies, so it is tested once for all packets. */
+static __rte_noinline uint16_t
+take_mixed(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
+		uint16_t count, uint32_t *ready, enum mif_mode mode)
+{
+	return mode == MIF_MODE_IP ? take_each(queue, end, mbufs, count, ready, MIF_MODE_IP) :
+				     take_each(queue, end, mbufs, count, ready, MIF_MODE_ETHERNET);
+}
+
 /* Post mbufs for those that were taken, some at a time; for all of them when nothing comes in. */
 static __rte_always_inline void
-refill(struct mif_queue *queue, struct mif_ring_end *end, bool idle)
+refill(struct mif_queue *queue, struct mif_ring_end *end, bool idle, const enum mif_mode mode)
 {
 	uint32_t missing = end->size - mif_zc_posted(end);
 
 	if (missing == 0 || (missing < RTE_MIN(end->size / 4, (uint32_t)MIF_ZC_BATCH) && !idle))
 		return;
-	if (unlikely(!mif_zc_post(queue, end)))
+	if (unlikely(!mif_zc_post(queue, end, mode)))
 		mif_count(&queue->counters.no_mbuf, 1);
 	mif_ring_publish(end->own_index, end->zc->head);
 }
 
 static __rte_always_inline uint16_t
-receive(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs, uint16_t count)
+receive(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs, uint16_t count,
+		const enum mif_mode mode)
 {
 	uint32_t ready = mif_rx_ready(queue, end, mif_zc_posted(end));
 	const bool idle = ready == 0;
@@ -224,35 +307,47 @@ receive(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbu
 
 	while (ready != 0 && done < count) {
 		part = RTE_MIN(RTE_MIN(ready, (uint32_t)(count - done)), (uint32_t)MIF_RX_CHUNK);
-		if (likely(take_plain(queue, end, &mbufs[done], part))) {
+		if (likely(take_plain(queue, end, &mbufs[done], part, mode))) {
 			ready -= part;
 			done = (uint16_t)(done + part);
 			continue;
 		}
 		left = ready;
 		done = (uint16_t)(done +
-				take_mixed(queue, end, &mbufs[done], (uint16_t)part, &ready));
+				take_mixed(queue, end, &mbufs[done], (uint16_t)part, &ready, mode));
 		if (ready == left)
 			break;
 	}
-	refill(queue, end, idle);
+	refill(queue, end, idle, mode);
 	return done;
 }
 
-static uint16_t
-rx_client(void *rx_queue, struct rte_mbuf **mbufs, uint16_t count)
+static __rte_always_inline uint16_t
+rx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count, const enum mif_mode mode)
 {
-	struct mif_queue *queue = rx_queue;
 	struct mif_ring_end *end = mif_gate_enter(&queue->gate);
 	uint16_t done = 0;
 
 	for (; end != NULL; end = end->next)
 		done = (uint16_t)(done +
-				receive(queue, end, &mbufs[done], (uint16_t)(count - done)));
+				receive(queue, end, &mbufs[done], (uint16_t)(count - done), mode));
 	mif_gate_leave(&queue->gate);
 	return done;
 }
 
+static uint16_t
+rx_client(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	return rx_burst(queue, mbufs, count, MIF_MODE_ETHERNET);
+}
+
+static uint16_t
+rx_client_ip(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	return rx_burst(queue, mbufs, count, MIF_MODE_IP);
+}
+
 const struct mif_rx_bursts MIF_BURST_NAME(zc_rx, MIF_VARIANT) = {
-	.burst = { [MIF_MODE_ETHERNET] = { [MIF_CLIENT] = rx_client } },
+	.burst = { [MIF_MODE_ETHERNET] = { [MIF_CLIENT] = rx_client },
+			[MIF_MODE_IP] = { [MIF_CLIENT] = rx_client_ip } },
 };

@@ -22,7 +22,7 @@ static struct mif_loans *all;
 static rte_spinlock_t lock = RTE_SPINLOCK_INITIALIZER;
 
 void
-mif_lend_setup_queue(struct mif_queue *queue, const char *who)
+mif_lend_setup_queue(struct mif_queue *queue, enum mif_mode mode, const char *who)
 {
 	queue->lend_from = MIF_LEND_NOTHING;
 	if ((rte_pktmbuf_priv_flags(queue->pool) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF) != 0) {
@@ -30,6 +30,12 @@ mif_lend_setup_queue(struct mif_queue *queue, const char *who)
 				"receive queue %u copies: mbufs of pool %s have buffers of their own "
 				"(pinned)",
 				queue->id, queue->pool->name);
+		return;
+	}
+	if (mode == MIF_MODE_IP && !queue->scatter) {
+		MIF_LOG(WARNING, who,
+				"receive queue %u copies: in ip mode zero-copy=yes needs receive scatter",
+				queue->id);
 		return;
 	}
 	queue->lend_from = MIF_LEND_FROM;

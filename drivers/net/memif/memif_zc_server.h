@@ -13,11 +13,14 @@
 #include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <rte_branch_prediction.h>
 #include <rte_cycles.h>
+#include <rte_ether.h>
 #include <rte_mbuf.h>
 
 #include "memif_loan.h"
 #include "memif_queue.h"
+#include "memif_rx.h"
 
 struct mif_link;
 
@@ -122,13 +125,69 @@ mif_lend_allowance(const struct mif_ring_end *end)
 	return out < mark ? mark - out : 0;
 }
 
+/** Bytes that a packet of this length may have at most, in one mbuf. */
+static __rte_always_inline uint32_t
+mif_lend_room(const struct mif_queue *queue, uint32_t length, const struct mif_lending *lending)
+{
+	return lending != NULL && length >= lending->from ? queue->lend_most : queue->room;
+}
+
+/** Of so many slots, how many to take at once: either they may all be lent, or none. */
+static __rte_always_inline uint32_t
+mif_lend_part_of(const struct mif_queue *queue, const struct mif_ring_end *end, uint32_t slots,
+		struct mif_lending *lending)
+{
+	uint32_t allowance = mif_lend_allowance(end);
+
+	lending->from = allowance != 0 ? queue->lend_from : MIF_LEND_NOTHING;
+	return allowance != 0 ? RTE_MIN(slots, allowance) : slots;
+}
+
+/**
+ * Count how many of these packets are lent, and how many are not only because too many are already.
+ *
+ * @param lent_before  slots that were lent before these packets
+ */
+static __rte_always_inline void
+mif_lend_note(struct mif_queue *queue, struct rte_mbuf *const *mbufs, uint32_t count,
+		const struct mif_lending *lending, uint32_t lent_before, const enum mif_mode mode)
+{
+	uint32_t over_mark = 0;
+
+	mif_count(&queue->counters.lent, lending->slots - lent_before);
+	if (likely(lending->from == queue->lend_from))
+		return;
+	for (uint32_t i = 0; i < count; i++)
+		over_mark += mbufs[i]->pkt_len - mif_l2_added(mode) >= queue->lend_from;
+	mif_count(&queue->counters.over_mark, over_mark);
+}
+
+/**
+ * mode=ip: the same as mif_lend() for a whole packet, behind an mbuf for the header alone. What lies
+ * before the packet is the client's: the header must not be written there.
+ *
+ * @param head    of which data_len and the link to the other are set
+ * @param behind  fresh from its pool
+ */
+static __rte_always_inline void
+mif_lend_behind_l2(const struct mif_queue *queue, struct mif_loans *loans, uint16_t index,
+		struct rte_mbuf *head, struct rte_mbuf *behind, uint8_t *data, uint32_t length,
+		struct mif_lending *lending)
+{
+	mif_rx_init_mbuf(queue, behind, length);
+	mif_lend(queue, loans, index, behind, data, length, lending);
+	head->data_len = RTE_ETHER_HDR_LEN;
+	head->nb_segs = 2;
+	head->next = behind;
+}
+
 /**
  * Prepare a receive queue: its pool is set. Packets are copied if mbufs of the pool cannot point
- * elsewhere.
+ * elsewhere, or if in ip mode their header cannot have an mbuf of its own.
  *
  * @param who  name of the port, for the log
  */
-void mif_lend_setup_queue(struct mif_queue *queue, const char *who);
+void mif_lend_setup_queue(struct mif_queue *queue, enum mif_mode mode, const char *who);
 
 /**
  * Make the loans of a receive ring.

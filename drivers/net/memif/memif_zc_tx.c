@@ -14,6 +14,7 @@
 #include "memif_burst.h"
 #include "memif_desc.h"
 #include "memif_ethdev.h"
+#include "memif_ip.h"
 #include "memif_queue.h"
 #include "memif_ring.h"
 #include "memif_tx.h"
@@ -39,14 +40,16 @@ is_own(const struct rte_mbuf *mbuf)
 	return (rte_mbuf_refcnt_read(mbuf) == 1) & RTE_MBUF_DIRECT(mbuf);
 }
 
-/* The descriptor of a segment that can go out as it is. */
+/* The descriptor of a segment, less so many bytes of its front, that can go out as it is. */
 static __rte_always_inline bool
-describe(const struct mif_ring_end *end, const struct rte_mbuf *mbuf, struct mif_desc *desc)
+describe(const struct mif_ring_end *end, const struct rte_mbuf *mbuf, uint32_t skipped,
+		struct mif_desc *desc)
 {
+	uint32_t length = mbuf->data_len - skipped;
 	bool found = mif_zc_find(end->zc->map, end->common->regions,
-			rte_pktmbuf_mtod(mbuf, const uint8_t *), mbuf->data_len, desc);
+			rte_pktmbuf_mtod_offset(mbuf, const uint8_t *, skipped), length, desc);
 
-	return found & is_own(mbuf) & (mbuf->data_len <= end->buffer_size);
+	return found & is_own(mbuf) & (length <= end->buffer_size);
 }
 
 /* Fill a slot with a segment, and keep its mbuf. */
@@ -64,15 +67,21 @@ keep(struct mif_ring_end *end, uint32_t slot, struct rte_mbuf *mbuf, struct mif_
  */
 static __rte_always_inline bool
 put_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
-		uint32_t count)
+		uint32_t count, const enum mif_mode mode)
 {
 	struct mif_desc descs[MIF_TX_CHUNK];
 	uint64_t bytes = 0;
 	bool plain = true;
+	uint32_t l2;
 
-	for (uint32_t i = 0; i < count; i++)
-		plain &= describe(end, mbufs[i], &descs[i]) & (mbufs[i]->nb_segs == 1) &
+	for (uint32_t i = 0; i < count; i++) {
+		l2 = mif_l2_of_segment(mbufs[i], mode);
+		plain &= describe(end, mbufs[i], l2, &descs[i]) & (mbufs[i]->nb_segs == 1) &
 				(mbufs[i]->data_len != 0);
+		if (mode == MIF_MODE_IP)
+			plain &= l2 != 0;
+		bytes += l2;
+	}
 	if (unlikely(!plain))
 		return false;
 	for (uint32_t i = 0; i < count; i++) {
@@ -85,14 +94,25 @@ put_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **m
 	return true;
 }
 
+/* Of the bytes at a packet's front that are not sent, those in this segment; they are taken off. */
+static inline uint32_t
+skip_in(const struct rte_mbuf *mbuf, uint32_t *skipped)
+{
+	uint32_t part = RTE_MIN(*skipped, (uint32_t)mbuf->data_len);
+
+	*skipped -= part;
+	return part;
+}
+
 /* Slots that a packet takes, segment by segment; more than most when those do not suffice. */
 static uint32_t
-slots_of(const struct mif_ring_end *end, const struct rte_mbuf *mbuf, uint32_t most)
+slots_of(const struct mif_ring_end *end, const struct rte_mbuf *mbuf, uint32_t skipped,
+		uint32_t most)
 {
 	uint32_t slots = 0;
 
 	for (; mbuf != NULL && slots <= most; mbuf = mbuf->next)
-		slots += mif_tx_own_slots(end, mbuf->data_len, most);
+		slots += mif_tx_own_slots(end, mbuf->data_len - skip_in(mbuf, &skipped), most);
 	return slots;
 }
 
@@ -110,13 +130,14 @@ count_copied(struct mif_queue *queue, const struct mif_ring_end *end, const stru
 		mif_count(&counters->copied_unexposed, 1);
 }
 
-/* Copy bytes from the start of a segment on into the ring's buffers. */
+/* Copy bytes, from so many behind the start of a segment on, into the ring's buffers. */
 static void
-copy(struct mif_ring_end *end, const struct rte_mbuf *mbuf, uint64_t length, uint16_t more)
+copy(struct mif_ring_end *end, const struct rte_mbuf *mbuf, uint32_t skipped, uint64_t length,
+		uint16_t more)
 {
 	uint16_t first = end->cursor;
 
-	mif_tx_copy(end, mbuf, 0, length, more, MIF_CLIENT);
+	mif_tx_copy(end, mbuf, skipped, length, more, MIF_CLIENT);
 	for (; first != end->cursor; first++)
 		end->zc->pools[first & end->mask] = NULL;
 }
@@ -124,11 +145,11 @@ copy(struct mif_ring_end *end, const struct rte_mbuf *mbuf, uint64_t length, uin
 /* The packet has more segments than the ring has slots: as few slots as possible. */
 static void
 put_packed(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf *mbuf,
-		uint64_t length)
+		uint32_t skipped, uint64_t length)
 {
-	copy(end, mbuf, length, 0);
+	copy(end, mbuf, skipped, length, 0);
 	for (const struct rte_mbuf *segment = mbuf; segment != NULL; segment = segment->next) {
-		if (segment->data_len != 0)
+		if (segment->data_len != skip_in(segment, &skipped))
 			count_copied(queue, end, segment, true);
 	}
 	rte_pktmbuf_free(mbuf);
@@ -137,17 +158,20 @@ put_packed(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf *m
 /* Segment by segment; the chain is taken apart, as each comes back by itself. */
 static void
 put_segments(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf *mbuf,
-		uint64_t left)
+		uint32_t skipped, uint64_t left)
 {
 	struct rte_mbuf *next;
 	struct mif_desc desc;
+	uint32_t front, length;
 	uint16_t more;
 
 	for (; mbuf != NULL; mbuf = next) {
 		next = mbuf->next;
-		left -= mbuf->data_len;
+		front = skip_in(mbuf, &skipped);
+		length = mbuf->data_len - front;
+		left -= length;
 		more = left != 0 ? MIF_DESC_NEXT : 0;
-		if (mbuf->data_len != 0 && describe(end, mbuf, &desc)) {
+		if (length != 0 && describe(end, mbuf, front, &desc)) {
 			mbuf->next = NULL;
 			mbuf->nb_segs = 1;
 			desc.flags = more;
@@ -155,28 +179,46 @@ put_segments(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf 
 			mif_ring_end_advance(end, 1);
 			continue;
 		}
-		if (mbuf->data_len != 0) {
+		if (length != 0) {
 			count_copied(queue, end, mbuf, false);
-			copy(end, mbuf, mbuf->data_len, more);
+			copy(end, mbuf, front, length, more);
 		}
 		rte_pktmbuf_free_seg(mbuf);
 	}
 }
 
-/* Put one packet of any kind, all of it or nothing; false if it has to wait. */
-static bool
-put_any(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf *mbuf)
+/* What counts a packet that can never be sent; NULL for others. */
+static __rte_always_inline uint64_t *
+why_dropped(struct mif_queue *queue, const struct mif_ring_end *end, uint64_t length,
+		uint32_t skipped, const enum mif_mode mode)
 {
+	if (length == 0)
+		return &queue->counters.empty;
+	if (length > MIF_PACKET_MAX)
+		return &queue->counters.too_long;
+	if (mode == MIF_MODE_IP && skipped == 0)
+		return &queue->counters.not_ip;
+	return length - skipped > end->capacity ? &queue->counters.too_long : NULL;
+}
+
+/* Put one packet of any kind, all of it or nothing; false if it has to wait. */
+static __rte_always_inline bool
+put_any(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf *mbuf,
+		const enum mif_mode mode)
+{
+	const uint32_t skipped = mode == MIF_MODE_IP ? mif_l2_length_of(mbuf) : 0;
 	uint64_t length = mif_tx_length(mbuf);
+	uint64_t *dropped = why_dropped(queue, end, length, skipped, mode);
 	uint32_t slots, free;
 	bool packed;
 
-	if (length == 0 || length > MIF_PACKET_MAX || length > end->capacity) {
-		mif_count(length == 0 ? &queue->counters.empty : &queue->counters.too_long, 1);
+	if (dropped != NULL) {
+		mif_count(dropped, 1);
 		rte_pktmbuf_free(mbuf);
 		return true;
 	}
-	slots = slots_of(end, mbuf, end->size);
+	length -= skipped;
+	slots = slots_of(end, mbuf, skipped, end->size);
 	packed = slots > end->size;
 	if (packed)
 		slots = mif_tx_own_slots(end, length, end->size);
@@ -184,28 +226,38 @@ put_any(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf *mbuf
 	if (slots > free)
 		return false;
 	mif_count(&queue->counters.packets, 1);
-	mif_count(&queue->counters.bytes, length);
+	mif_count(&queue->counters.bytes, skipped + length);
 	if (packed)
-		put_packed(queue, end, mbuf, length);
+		put_packed(queue, end, mbuf, skipped, length);
 	else
-		put_segments(queue, end, mbuf, length);
+		put_segments(queue, end, mbuf, skipped, length);
 	return true;
 }
 
 /* Put up to count packets of any kind; returns how many are done with, sent or dropped. */
-static __rte_noinline uint32_t
-put_mixed(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
-		uint32_t count)
+static __rte_always_inline uint32_t
+put_each(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs, uint32_t count,
+		const enum mif_mode mode)
 {
 	uint32_t done = 0;
 
-	while (done < count && put_any(queue, end, mbufs[done]))
+	while (done < count && put_any(queue, end, mbufs[done], mode))
 		done++;
 	return done;
 }
 
+/* The mode is a constant in the inlined bodies, so it is tested once for all packets. */
+static __rte_noinline uint32_t
+put_mixed(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
+		uint32_t count, enum mif_mode mode)
+{
+	return mode == MIF_MODE_IP ? put_each(queue, end, mbufs, count, MIF_MODE_IP) :
+				     put_each(queue, end, mbufs, count, MIF_MODE_ETHERNET);
+}
+
 static __rte_always_inline uint16_t
-transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs, uint16_t count)
+transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs, uint16_t count,
+		const enum mif_mode mode)
 {
 	const uint16_t before = end->cursor;
 	uint32_t done = 0;
@@ -214,11 +266,11 @@ transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mb
 	while (done < count) {
 		part = RTE_MIN((uint32_t)(count - done), (uint32_t)MIF_TX_CHUNK);
 		part = RTE_MIN(part, free_slots(queue, end, part));
-		if (part != 0 && likely(put_plain(queue, end, &mbufs[done], part))) {
+		if (part != 0 && likely(put_plain(queue, end, &mbufs[done], part, mode))) {
 			done += part;
 			continue;
 		}
-		mixed = put_mixed(queue, end, &mbufs[done], RTE_MAX(part, 1u));
+		mixed = put_mixed(queue, end, &mbufs[done], RTE_MAX(part, 1u), mode);
 		done += mixed;
 		if (mixed < RTE_MAX(part, 1u))
 			break;
@@ -229,17 +281,16 @@ transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mb
 	return (uint16_t)done;
 }
 
-static uint16_t
-tx_client(void *tx_queue, struct rte_mbuf **mbufs, uint16_t count)
+static __rte_always_inline uint16_t
+tx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count, const enum mif_mode mode)
 {
-	struct mif_queue *queue = tx_queue;
 	struct mif_ring_end *end = mif_gate_enter(&queue->gate);
 	uint16_t done = 0;
 
 	if (likely(end != NULL)) {
 		if (unlikely(end->shared))
 			rte_spinlock_lock(&end->lock);
-		done = transmit(queue, end, mbufs, count);
+		done = transmit(queue, end, mbufs, count, mode);
 		if (unlikely(end->shared))
 			rte_spinlock_unlock(&end->lock);
 	}
@@ -247,6 +298,19 @@ tx_client(void *tx_queue, struct rte_mbuf **mbufs, uint16_t count)
 	return done;
 }
 
+static uint16_t
+tx_client(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	return tx_burst(queue, mbufs, count, MIF_MODE_ETHERNET);
+}
+
+static uint16_t
+tx_client_ip(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	return tx_burst(queue, mbufs, count, MIF_MODE_IP);
+}
+
 const struct mif_tx_bursts MIF_BURST_NAME(zc_tx, MIF_VARIANT) = {
-	.burst = { [MIF_MODE_ETHERNET] = { [MIF_CLIENT] = tx_client } },
+	.burst = { [MIF_MODE_ETHERNET] = { [MIF_CLIENT] = tx_client },
+			[MIF_MODE_IP] = { [MIF_CLIENT] = tx_client_ip } },
 };
