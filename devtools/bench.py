@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """
 Measures how fast this driver is, against DPDK's own net_memif, against vhost-user, and against what
-two cores can do. Without options: everything, into doc/performance/.
+two cores can do. Without options: everything, into doc/performance/, in less than 20 minutes. Groups
+(--only) can be measured one by one, and a run that was broken off goes on with --resume.
 """
 
 from __future__ import annotations
@@ -14,25 +15,31 @@ import shlex
 import signal
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from bench import machine, smoke
+from bench.archive import Archive
 from bench.child import BenchError
 from bench.document import Document
 from bench.ends import PAIRS, Tools
 from bench.lean import refuses_zero_copy
 from bench.plan import GROUPS, Plan, Run
 from bench.testpmd import WAYS
-from bench.tools import ROOT, build_everything, dpdk_version, find_tools
+from bench.tools import ROOT, build_everything, dpdk_version, find_tools, most_ports
 
 PUBLISHED = ROOT / "doc" / "performance"
 COPY_PAIRS = ["ours", "stock", "ours-stock", "stock-ours", "vhost"]
 QUICK_PAIRS = ["ours", "stock", "vhost"]
-ZERO_COPY_OURS = ["ours-zc", "ours-zc-both"]
+ZERO_COPY_OURS = ["ours-zc", "ours-zc-server", "ours-zc-both"]
 ZERO_COPY_STOCK = ["stock-zc"]
-SIZES = [64, 128, 256, 512, 1518]
+NOT_LEAN = ["ours-stock", "stock-ours", "vhost"]  # testpmd suffices
+SIZES = [64, 256, 512, 1518]
 QUICK_SIZES = [64, 1518]
+LEAN_SIZES = [64, 512, 1518, "imix"]
+ROUNDS, SECONDS = 5, 0.4
+QUICK_ROUNDS = 3
+QUEUES = [1, 2, 4, 8, 16]
+PORTS = [1, 2, 4, 8, 16, 32, 64]
 
 
 def several(allowed: list[str]):
@@ -52,17 +59,19 @@ def numbers(text: str) -> list[int]:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="devtools/bench.py", description=__doc__)
     add = parser.add_argument
-    add("--quick", action="store_true", help="a short form, some ten minutes, into build/bench/")
+    add("--quick", action="store_true", help="a short form, five minutes, into build/bench/")
     add("--smoke", action="store_true",
         help="only 64 B, one way, ours against stock; the exit status is 1 when ours is slower, "
              "77 when the machine is too busy to tell")
     add("--only", type=several(list(GROUPS)), metavar="GROUP,...",
-        help=f"some of {','.join(GROUPS)}; into build/bench/")
+        help=f"some of {','.join(GROUPS)}; the others stay in the results as they are")
+    add("--resume", action="store_true",
+        help="leave out the groups that are complete in the results")
     add("--pairs", type=several(list(PAIRS)), metavar="PAIR,...", help=f"some of {','.join(PAIRS)}")
     add("--ways", type=several(list(WAYS)), metavar="WAY,...", help=f"some of {','.join(WAYS)}")
     add("--sizes", type=numbers, metavar="BYTES,...", help="sizes of packets")
     add("--rounds", type=int, help="measurements of which the median counts")
-    add("--seconds", type=float, help="of one measurement (1.5)")
+    add("--seconds", type=float, help=f"of one measurement ({SECONDS})")
     add("--zero-copy", choices=["auto", "yes", "no"], default="auto",
         help="zero-copy pairs: auto, when ours has it; yes, at least those of stock")
     add("--eal", default="", metavar="OPTIONS", help="more EAL options for every program")
@@ -89,58 +98,69 @@ def make_plan(options: argparse.Namespace, tools: Tools, notes: list[str]) -> Pl
     pairs = options.pairs
     if not pairs:
         pairs = (QUICK_PAIRS if quick else COPY_PAIRS) + zero_copy_pairs(options, tools, notes)
+    most = most_ports()
+    if most < max(PORTS):
+        notes.append(f"this DPDK is built for at most {most} ports in a program")
     return Plan(
         groups=[group for group in GROUPS if not options.only or group in options.only],
         pairs=pairs,
+        lean_pairs=options.pairs or [pair for pair in pairs if pair not in NOT_LEAN],
         ways=options.ways or list(WAYS),
         sizes=options.sizes or (QUICK_SIZES if quick else SIZES),
-        rounds=options.rounds or (3 if quick else 5),
-        seconds=options.seconds or 1.5,
-        queues=[1, 16] if quick else [1, 2, 4, 8, 16],
-        ports=[1, 16] if quick else [1, 2, 4, 8, 16, 32])
+        lean_sizes=options.sizes or (QUICK_SIZES if quick else LEAN_SIZES),
+        rounds=options.rounds or (QUICK_ROUNDS if quick else ROUNDS),
+        seconds=options.seconds or SECONDS,
+        queues=[1, 16] if quick else QUEUES,
+        ports=[1, 16] if quick else [count for count in PORTS if count <= most])
 
 
-def is_whole(options: argparse.Namespace) -> bool:
-    """Partial results do not take the place of the published ones."""
-    return not (options.quick or options.only or options.pairs or options.ways or options.sizes
+def is_published(options: argparse.Namespace) -> bool:
+    """Groups measured in another form do not take the place of the published ones."""
+    return not (options.quick or options.pairs or options.ways or options.sizes
                 or options.rounds or options.seconds or options.eal)
 
 
 def out_folder(options: argparse.Namespace, build: Path) -> Path:
-    return options.out or (PUBLISHED if is_whole(options) else build / "bench")
+    return options.out or (PUBLISHED if is_published(options) else build / "bench")
 
 
 def command_line() -> str:
     return " ".join(["devtools/bench.py", *map(shlex.quote, sys.argv[1:])])
 
 
+def open_archive(options: argparse.Namespace, folder: Path, about: dict[str, str]) -> Archive:
+    """A run of everything begins anew, any other one adds to what there is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    archive = Archive(folder, about)
+    if (options.only or options.resume) and not archive.load():
+        print(f"{archive.path} is of another machine, driver or form of this program: begun anew")
+    return archive
+
+
 def measure(options: argparse.Namespace, build: Path) -> int:
     folder = out_folder(options, build)
-    folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="mif-bench-") as scratch:
         tools = find_tools(build, Path(scratch), tuple(shlex.split(options.eal)))
         about = machine.describe(ROOT, f"{dpdk_version()}, {tools.testpmd}")
-        load_before = machine.load()
-        warning = machine.noise(load_before)
+        archive = open_archive(options, folder, about)
+        warning = machine.noise(machine.load())
         print("\n".join(f"{name + ':':10} {value}" for name, value in about.items()))
-        print(f"{'load:':10} {load_before:.2f}")
         if warning:
             print(f"WARNING: {warning}", flush=True)
         notes: list[str] = []
-        run = Run(tools, make_plan(options, tools, notes))
-        run.run()
-    data = {"command": command_line(), "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
-            "machine": about, "load_before": load_before, "load_after": machine.load(),
-            "warnings": [warning] if warning else [], "rounds": run.plan.rounds,
-            "seconds": run.plan.seconds, "notes": notes + run.notes, "errors": run.errors,
-            "records": run.records}
-    (folder / "results.json").write_text(json.dumps(data, indent=1) + "\n")
-    print(f"load average before {load_before:.2f}, after {data['load_after']:.2f}")
-    page = Document(data, folder).write()
-    print(f"\n{page.read_text()}\nwritten: {page}, results.json and plots beside it")
+        plan = make_plan(options, tools, notes)
+        if options.resume:
+            plan.groups = [group for group in plan.groups if group not in archive.complete()]
+        run = Run(tools, plan, archive)
+        try:
+            run.run(command=command_line(), warning=warning, more_notes=notes)
+        finally:
+            page = Document(archive.data, folder).write()
+            print(f"written: {page}, results.json and plots beside it", flush=True)
+    print(f"\n{page.read_text()}")
     if warning:
         print(f"WARNING: {warning}")
-    return 1 if run.errors else 0
+    return 1 if run.failures else 0
 
 
 def run_smoke(options: argparse.Namespace, build: Path) -> int:
@@ -173,7 +193,8 @@ def main() -> int:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("bench: interrupted, nothing is written", file=sys.stderr)
+        print("bench: interrupted; --resume goes on with the group that it was in",
+              file=sys.stderr)
         return 130
 
 

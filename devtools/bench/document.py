@@ -8,7 +8,7 @@ from pathlib import Path
 from .ends import PAIRS
 from .lean import NO_PAYLOAD
 from .plan import CHECK, DISTURBED, IDLE, LATENCY, LEAN, LIMIT, SCALE, TESTPMD
-from .stats import Spread, ratio
+from .stats import Spread, ratio, size_text
 from .svg import Series, bars, lines
 from .targets import Results, compare
 from .testpmd import WAYS
@@ -16,9 +16,9 @@ from .testpmd import WAYS
 HEAD = """<!-- SPDX-License-Identifier: BSD-3-Clause; written by devtools/bench.py, not by hand -->
 # Measured performance
 
-`{command}` has written this page and measures all of it again. Pairs of processes, each pinned to a
-CPU of its own, run in turns; a number is the median over the rounds, with the smallest and the
-largest in brackets. Compare numbers of one run only.
+`devtools/bench.py` has written this page and measures all of it again. Pairs of processes, each
+pinned to a CPU of its own, run in turns; a number is the median over the rounds, with the smallest
+and the largest in brackets. Compare numbers of one group only.
 """
 APPS = {
     TESTPMD: ("dpdk-testpmd, the neutral application",
@@ -26,7 +26,7 @@ APPS = {
               "receiving side counts them."),
     LEAN: ("dpdk-memif-perf, the lean application",
            "The same with our own tool, which reuses the same few mbufs and does nothing else: "
-           "nearer to what the driver alone costs."),
+           "nearer to what the driver alone costs. IMIX is 64, 594 and 1518 bytes, 7 : 4 : 1."),
 }
 
 
@@ -49,7 +49,7 @@ class Document:
         self.lines += [f"![{about}]({name})", ""]
 
     def write(self) -> Path:
-        self.lines = [HEAD.format(command=self.data["command"])]
+        self.lines = [HEAD]
         self.machine()
         self.targets()
         for app in APPS:
@@ -63,22 +63,32 @@ class Document:
 
     def machine(self) -> None:
         data = self.data
-        disturbed = [record for record in data["records"] if record.get("disturbed")]
-        measured = [record for record in data["records"] if "shares" in record]
         rows = [[name, value] for name, value in data["machine"].items()]
-        rows += [["load average", f"{data['load_before']:.2f} before, {data['load_after']:.2f} "
-                                  "after (the measurement itself makes two)"],
-                 ["disturbed", f"{len(disturbed)} of {len(measured)} measurements, in which a "
-                               f"polling program had less than {DISTURBED:.0%} of its CPU"],
-                 ["date", data["date"]],
-                 ["rounds", f"{data['rounds']} of {data['seconds']:g} s each"]]
         self.lines += table(["machine", ""], rows)
-        for warning in data["warnings"]:
-            self.lines += [f"**{warning[0].upper()}{warning[1:]}.**", ""]
+        self.groups()
+        for warning in dict.fromkeys(about["warning"] for about in data["groups"].values()):
+            if warning:
+                self.lines += [f"**{warning[0].upper()}{warning[1:]}.**", ""]
         used = dict.fromkeys(record["pair"] for record in data["records"] if "pair" in record)
         if used:
             self.lines += ["The pairs, by their clients and servers:", ""]
             self.lines += [f"- {name}: {PAIRS[name].about}" for name in used] + [""]
+
+    def groups(self) -> None:
+        """How each group was measured, and how quiet it was."""
+        rows = []
+        for name, about in self.data["groups"].items():
+            measured = [record for record in self.data["records"]
+                        if record["part"] == name and "shares" in record]
+            disturbed = sum(record["disturbed"] for record in measured)
+            minutes = f"{about['minutes']:g}" if about["complete"] else "**broken off**"
+            rows.append([name, f"`{about['command']}`", about["date"], minutes,
+                         f"{about['rounds']} of {about['seconds']:g} s",
+                         f"{disturbed} of {len(measured)}" if measured else ""])
+        self.lines += table(["group", "measured by", "date", "minutes", "rounds", "disturbed"],
+                            rows)
+        self.lines += [f"Disturbed is a measurement in which a polling program had less than "
+                       f"{DISTURBED:.0%} of its CPU.", ""]
 
     def targets(self) -> None:
         words = {True: "met", False: "**not met**", None: "not measured"}
@@ -103,12 +113,12 @@ class Document:
                 rows.append(["ours / bare ring"] + [
                     factor_text(ratio(rate.get(("ours", way, size)), results.limit(way, size)))
                     for size in sizes])
-            self.lines += [f"### {WAYS[way]}", "",
-                           *table(["Mpps"] + [f"{size} B" for size in sizes], rows)]
+            labels = [size_text(size) for size in sizes]
+            self.lines += [f"### {WAYS[way]}", "", *table(["Mpps", *labels], rows)]
             series = [Series(pair, [rate.get((pair, way, size)) for size in sizes])
                       for pair in pairs]
             self.plot(f"{app}-{way}.svg",
-                      bars(f"{app}: {WAYS[way]}", [f"{size} B" for size in sizes], series, "Mpps"),
+                      bars(f"{app}: {WAYS[way]}", labels, series, "Mpps"),
                       f"{app}, {WAYS[way]}: Mpps by packet size")
 
     @staticmethod
@@ -215,7 +225,9 @@ class Document:
                                                  series, "Mpps", of), f"Mpps by number of {of}")
 
     def remarks(self) -> None:
-        for title, found in (("Notes", self.data["notes"]), ("Failed", self.data["errors"])):
+        groups = self.data["groups"].values()
+        for title, kind in (("Notes", "notes"), ("Failed", "errors")):
+            found = [text for about in groups for text in about[kind]]
             if found:
                 self.lines += [f"## {title}", ""]
                 first = [text.splitlines()[0].removesuffix("; it said:") for text in found]

@@ -64,6 +64,7 @@ PAIRS = {pair.name: pair for pair in (
     Pair("stock-ours", Side(STOCK), Side(OURS), "client stock, server ours"),
     Pair("vhost", Side(VHOST), Side(VHOST), "client net_virtio_user, server net_vhost"),
     Pair("ours-zc", Side(OURS, ZERO_COPY), Side(OURS), "ours, client with zero-copy=yes"),
+    Pair("ours-zc-server", Side(OURS), Side(OURS, ZERO_COPY), "ours, server with zero-copy=yes"),
     Pair("ours-zc-both", Side(OURS, ZERO_COPY), Side(OURS, ZERO_COPY),
          "ours, zero-copy=yes at both ends"),
     Pair("stock-zc", Side(STOCK, ZERO_COPY), Side(STOCK), "stock, client with zero-copy=yes"),

@@ -82,7 +82,7 @@ def run_pair(tools: Tools, pair: Pair, words: dict[str, list[str]], judge: str, 
         mapped = shared_bytes(judging)
         time.sleep(WARMUP)
         shares = Shares([children[SERVER], children[CLIENT]])
-        time.sleep(seconds * 0.8)
+        time.sleep(seconds * 0.6)  # a ping may have begun with the link
         taken = shares.take()
         end_pair(children, judging, "--hold" in words[judge], seconds)
         return Outcome(read_report(judging.json), taken, mapped)

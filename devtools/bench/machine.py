@@ -35,8 +35,9 @@ def load() -> float:
 
 
 def revision(root: Path) -> str:
+    """The last commit that changed what is measured."""
     git = ["git", "-c", f"safe.directory={root}", "-C", str(root)]
-    commit = run(*git, "rev-parse", "--short", "HEAD")
+    commit = run(*git, "log", "-1", "--format=%h", "--", "drivers", "app")
     if not commit:
         return "unknown"
     changed = run(*git, "status", "--porcelain", "--", "drivers", "app")

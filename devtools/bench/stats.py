@@ -41,3 +41,12 @@ def ratio(a: Spread | None, b: Spread | None) -> float | None:
     if a is None or b is None or b.median == 0:
         return None
     return a.median / b.median
+
+
+def size_order(size: int | str) -> tuple:
+    """Mixes of sizes stand behind the sizes."""
+    return isinstance(size, str), size
+
+
+def size_text(size: int | str) -> str:
+    return size.upper() if isinstance(size, str) else f"{size} B"

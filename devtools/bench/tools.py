@@ -59,6 +59,14 @@ def dpdk_version() -> str:
     return in_library("dpdk_version").strip()
 
 
+def most_ports() -> int:
+    """Ports that a program of the DPDK in use can have."""
+    said = in_library("dpdk_include_dirs | while read -r dir; do "
+                      "sed -n 's/^#define RTE_MAX_ETHPORTS //p' $dir/rte_build_config.h "
+                      "2>/dev/null || true; done")
+    return int(said.split()[0]) if said.split() else 32
+
+
 def find_tools(build: Path, scratch: Path, eal_options: tuple[str, ...]) -> Tools:
     """The programs in a build folder, and the testpmd of the DPDK in use."""
     perf = build / PERF

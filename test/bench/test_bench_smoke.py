@@ -22,9 +22,11 @@ SHORT = 0.2
 sys.path.insert(0, str(BENCH.parent))
 
 from bench import lean, smoke  # noqa: E402
+from bench.archive import Archive  # noqa: E402
 from bench.child import BenchError  # noqa: E402
 from bench.document import Document  # noqa: E402
 from bench.ends import CLIENT, PAIRS, SERVER, Pair, Tools  # noqa: E402
+from bench.plan import LEAN, TESTPMD  # noqa: E402
 from bench.stats import Spread  # noqa: E402
 from bench.svg import Series, bars, lines  # noqa: E402
 from bench.testpmd import C2S, IO, S2C  # noqa: E402
@@ -125,20 +127,54 @@ def test_bare_ring(tools: Tools) -> None:
     assert sum(row["mpps"] > 0 for row in rows) > len(rows) / 2
 
 
+def rates(app: str, pair: str, size: int | str, mpps: float) -> list[dict]:
+    return [{"group": app, "pair": pair, "way": C2S, "size": size, "round": turn,
+             "mpps": mpps + turn, "shares": [1, 1], "disturbed": False} for turn in (1, 2, 3)]
+
+
+def fill(archive: Archive, group: str, records: list[dict], complete: bool = True) -> None:
+    archive.begin(group, command="bench.py", warning=None, rounds=3, seconds=0.4)
+    for record in records:
+        archive.add(group, record)
+    archive.end(group, 1.0, complete)
+
+
 def test_page_of_results(tmp_path: Path) -> None:
     """What is measured is in it, what is not is said to be not measured."""
-    records = [{"group": "testpmd", "pair": pair, "way": C2S, "size": 64, "round": turn,
-                "mpps": mpps + turn, "shares": [1, 1], "disturbed": False}
-               for pair, mpps in (("ours", 50.0), ("stock", 20.0)) for turn in (1, 2, 3)]
-    data = {"command": "bench.py", "date": "today", "machine": {"CPU": "some"}, "load_before": 0.1,
-            "load_after": 2.0, "warnings": [], "rounds": 3, "seconds": 1.5, "notes": [],
-            "errors": ["lean, ours: the server ended; it said:\n    much"], "records": records}
-    text = Document(data, tmp_path).write().read_text()
+    archive = Archive(tmp_path, {"CPU": "some"})
+    fill(archive, TESTPMD, [*rates(TESTPMD, "ours", 64, 50.0), *rates(TESTPMD, "stock", 64, 20.0)])
+    fill(archive, LEAN, rates(LEAN, "ours", "imix", 11.0), complete=False)
+    archive.error(LEAN, "lean, ours: the server ended; it said:\n    much")
+    text = Document(archive.data, tmp_path).write().read_text()
     assert "| ours | 52.0 (51.0 to 53.0), 2.36 x stock |" in text
     assert "| 64 B, client -> server: ours against stock | at least 1.7 x | 2.36 x | met |" in text
     assert "| 512 B, client -> server: ours against stock | at least 1.5 x |  | not meas" in text
+    assert "| Mpps | IMIX |" in text
+    assert "| lean | `bench.py` |" in text and "| **broken off** |" in text
     assert "- lean, ours: the server ended\n" in text
     assert (tmp_path / "testpmd-c2s.svg").read_text().startswith("<svg")
+
+
+def test_groups_are_kept_until_they_are_measured_again(tmp_path: Path) -> None:
+    about = {"CPU": "some"}
+    first = Archive(tmp_path, about)
+    fill(first, TESTPMD, rates(TESTPMD, "ours", 64, 50.0))
+    fill(first, LEAN, rates(LEAN, "ours", 64, 60.0), complete=False)
+    second = Archive(tmp_path, about)
+    assert second.load()
+    assert second.complete() == {TESTPMD}
+    fill(second, LEAN, rates(LEAN, "ours", 64, 70.0))
+    third = Archive(tmp_path, about)
+    assert third.load()
+    assert third.complete() == {TESTPMD, LEAN}
+    assert [record["mpps"] for record in third.data["records"]] == [51, 52, 53, 71, 72, 73]
+
+
+def test_groups_of_another_machine_are_not_kept(tmp_path: Path) -> None:
+    fill(Archive(tmp_path, {"CPU": "some"}), TESTPMD, rates(TESTPMD, "ours", 64, 50.0))
+    other = Archive(tmp_path, {"CPU": "another"})
+    assert not other.load()
+    assert other.complete() == set()
 
 
 @pytest.mark.parametrize("draw", [bars, lines])
