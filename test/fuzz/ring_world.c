@@ -130,6 +130,24 @@ mif_region_adopt(struct mif_region *region, int fd, uint64_t size, bool sealed_o
 	return -1;
 }
 
+int
+mif_region_follow(struct mif_region *region)
+{
+	FUZZ_CHECK(region == NULL, "a region of %llu bytes", (unsigned long long)region->size);
+	return -1;
+}
+
+void
+mif_region_share(void)
+{
+}
+
+void
+mif_region_close(struct mif_region *region)
+{
+	FUZZ_CHECK(region->fd < 0, "fd %d", region->fd);
+}
+
 void
 mif_region_release(struct mif_region *region)
 {

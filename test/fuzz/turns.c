@@ -52,6 +52,19 @@ mif_ctrl_unlock(void)
 }
 
 int
+mif_ctrl_join(void)
+{
+	FUZZ_CHECK(locked, "not locked");
+	return 0;
+}
+
+void
+mif_ctrl_leave(void)
+{
+	FUZZ_CHECK(!locked, "locked");
+}
+
+int
 mif_ctrl_add_port(struct mif_port *port)
 {
 	FUZZ_CHECK(locked, "not locked");

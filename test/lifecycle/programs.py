@@ -2,6 +2,7 @@
 """The programs of the lifecycle tests: mif-lifecycle, an application that does what it is told, and
 mif-load, a peer without DPDK that can be killed at any moment."""
 
+import itertools
 import json
 import os
 import re
@@ -25,6 +26,9 @@ POISON = {"GLIBC_TUNABLES": "glibc.malloc.perturb=165:glibc.malloc.tcache_count=
 
 # Whose memory a process can have mapped: the driver's, mif-load's, the Python peer's.
 REGION = re.compile(r"/memfd:(memif|mif-load)")
+
+
+_secondaries = itertools.count()
 
 
 class CommandError(Exception):
@@ -119,12 +123,17 @@ class Event:
 class Lifecycle(Process):
     """A running mif-lifecycle. Commands are methods, errors exceptions."""
 
-    def __init__(self, driver: str = "ours", extra: Sequence[str] = ()) -> None:
+    def __init__(self, driver: str = "ours", extra: Sequence[str] = (),
+                 memory: Sequence[str] = MEMORY, primary: Optional["Lifecycle"] = None) -> None:
         cpus = f"({cpu(0)},{cpu(1)})"
-        self._prefix = unique("mifl")
+        self.prefix = primary.prefix if primary else unique("mifl")
+        self._primary = primary is None
+        # The caches of a pool belong to lcores: each process needs its own.
+        first = 0 if primary is None else 2 + 2 * next(_secondaries) % 100
         super().__init__([
-            str(build_dir() / LIFECYCLE), "--lcores", f"0@{cpus},1@{cpus}", "--no-pci",
-            "--no-telemetry", "--file-prefix", self._prefix, *MEMORY, *driver_args(driver),
+            str(build_dir() / LIFECYCLE), "--lcores", f"{first}@{cpus},{first + 1}@{cpus}",
+            "--no-pci", "--no-telemetry", "--file-prefix", self.prefix, *memory,
+            *(["--proc-type=secondary"] if primary else []), *driver_args(driver),
             *extra], env=POISON)
         self._at = 0
         self.us = 0
@@ -237,7 +246,8 @@ class Lifecycle(Process):
 
     def close(self) -> None:
         super().close()
-        shutil.rmtree(f"/var/run/dpdk/{self._prefix}", ignore_errors=True)
+        if self._primary:
+            shutil.rmtree(f"/var/run/dpdk/{self.prefix}", ignore_errors=True)
 
     def quit(self) -> None:
         """A clean end: nothing leaked, exit status 0."""

@@ -3,6 +3,7 @@
 #include <ethdev_driver.h>
 #include <rte_common.h>
 #include <rte_cpuflags.h>
+#include <rte_eal.h>
 #include <rte_vect.h>
 
 #include "memif_burst.h"
@@ -73,6 +74,16 @@ best(void)
 
 #endif
 
+/* What a zero-copy port does for a secondary where mbufs and slots are the primary's. */
+static uint16_t
+move_nothing(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	RTE_SET_USED(queue);
+	RTE_SET_USED(mbufs);
+	RTE_SET_USED(count);
+	return 0;
+}
+
 void
 mif_burst_choose(struct rte_eth_dev *dev, const struct mif_devargs *args)
 {
@@ -86,6 +97,13 @@ mif_burst_choose(struct rte_eth_dev *dev, const struct mif_devargs *args)
 	if (zero_copy) {
 		dev->rx_pkt_burst = variant->zc_rx->burst[args->mode][args->role];
 		dev->tx_pkt_burst = variant->zc_tx->burst[args->mode][args->role];
+	}
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
+		dev->rx_pkt_burst = args->zero_copy ?
+				move_nothing :
+				variant->rx->secondary[args->mode][args->role];
+		dev->tx_pkt_burst = zero_copy ? move_nothing :
+						variant->tx->secondary[args->mode][args->role];
 	}
 	mif_offload_wrap(dev);
 }

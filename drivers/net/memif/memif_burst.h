@@ -17,12 +17,14 @@
 /** Bursts of one direction, by mode (ethernet or ip) and role; their queue is a struct mif_queue. */
 struct mif_rx_bursts {
 	eth_rx_burst_t burst[2][2];
-	eth_rx_burst_t lending[2]; /**< by mode: of a server with zero-copy */
+	eth_rx_burst_t lending[2];	/**< by mode: of a server with zero-copy */
+	eth_rx_burst_t secondary[2][2]; /**< of a secondary process */
 };
 
 /** The same for transmit. */
 struct mif_tx_bursts {
 	eth_tx_burst_t burst[2][2];
+	eth_tx_burst_t secondary[2][2];
 };
 
 /* The build gives the variant that it compiles memif_*rx.c and memif_*tx.c for. */
@@ -44,7 +46,10 @@ extern const struct mif_tx_bursts mif_tx_bursts_avx2;
 extern const struct mif_rx_bursts mif_rx_bursts_avx512;
 extern const struct mif_tx_bursts mif_tx_bursts_avx512;
 
-/** Set the burst functions of a port: for its options, and the best that the CPU and EAL allow. */
+/**
+ * Set the burst functions of a port: for its options and this process, and the best that the CPU and
+ * EAL allow.
+ */
 void mif_burst_choose(struct rte_eth_dev *dev, const struct mif_devargs *args);
 
 /** Name of the variant in use, for logs. */

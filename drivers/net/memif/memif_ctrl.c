@@ -18,6 +18,7 @@
 #include "memif_gate.h"
 #include "memif_link.h"
 #include "memif_log.h"
+#include "memif_mp.h"
 #include "memif_notify.h"
 #include "memif_port.h"
 
@@ -36,6 +37,7 @@ struct ctrl {
 	bool orphan;	       /* nobody joins the thread: it frees this itself */
 	bool callback;	       /* an application's callback is running */
 	bool stuck;	       /* a burst has not ended and may still use what is here */
+	unsigned int users;    /* ports */
 	unsigned int removers; /* threads between removing a port and ending this */
 	struct mif_notifier notifier;
 	struct mif_port_list ports;
@@ -331,13 +333,24 @@ start(void)
 		return ret;
 	}
 	current = ctrl;
+	mif_mp_open();
 	return 0;
+}
+
+int
+mif_ctrl_join(void)
+{
+	int ret = current == NULL ? start() : 0;
+
+	if (ret == 0)
+		current->users++;
+	return ret;
 }
 
 int
 mif_ctrl_add_port(struct mif_port *port)
 {
-	int ret = current == NULL ? start() : 0;
+	int ret = mif_ctrl_join();
 
 	if (ret == 0)
 		TAILQ_INSERT_TAIL(&current->ports, port, next);
@@ -348,7 +361,7 @@ mif_ctrl_add_port(struct mif_port *port)
 static void
 wait_for_bursts(struct ctrl *ctrl)
 {
-	for (int ms = 0; TAILQ_EMPTY(&ctrl->ports) && mif_link_reap() != 0; ms++) {
+	for (int ms = 0; ctrl->users == 0 && mif_link_reap() != 0; ms++) {
 		if (ms == LAST_BURST_MS) {
 			MIF_LOG(ERR, DRIVER,
 					"a burst has not ended for %d ms: its rings stay mapped",
@@ -362,22 +375,21 @@ wait_for_bursts(struct ctrl *ctrl)
 	}
 }
 
-void
-mif_ctrl_remove_port(struct mif_port *port)
+/* Takes over the lock, and releases it. */
+static void
+leave(struct ctrl *ctrl)
 {
-	struct ctrl *ctrl;
 	bool join;
 
-	mif_ctrl_lock();
-	ctrl = current;
-	TAILQ_REMOVE(&ctrl->ports, port, next);
+	ctrl->users--;
 	ctrl->removers++;
 	wait_for_bursts(ctrl);
 	/* Others may have come, or be about to end it themselves, while we waited. */
-	if (--ctrl->removers != 0 || !TAILQ_EMPTY(&ctrl->ports)) {
+	if (--ctrl->removers != 0 || ctrl->users != 0) {
 		mif_ctrl_unlock();
 		return;
 	}
+	mif_mp_close();
 	current = NULL;
 	join = own != ctrl && !ctrl->callback;
 	ctrl->orphan = !join;
@@ -390,4 +402,19 @@ mif_ctrl_remove_port(struct mif_port *port)
 		mif_thread_join(ctrl->thread);
 		free_ctrl(ctrl);
 	}
+}
+
+void
+mif_ctrl_leave(void)
+{
+	mif_ctrl_lock();
+	leave(current);
+}
+
+void
+mif_ctrl_remove_port(struct mif_port *port)
+{
+	mif_ctrl_lock();
+	TAILQ_REMOVE(&current->ports, port, next);
+	leave(current);
 }

@@ -41,6 +41,17 @@ void mif_ctrl_lock(void);
 void mif_ctrl_unlock(void);
 
 /**
+ * Be a user of the thread; the first one starts it. For ports of a secondary process, which are in
+ * no list. Lock held.
+ *
+ * @return 0, or a negative errno after a log line
+ */
+int mif_ctrl_join(void);
+
+/** Undo mif_ctrl_join(), as mif_ctrl_remove_port() does. Takes and releases the lock itself. */
+void mif_ctrl_leave(void);
+
+/**
  * Add a port; the first one starts the thread. Lock held.
  *
  * @return 0, or a negative errno after a log line

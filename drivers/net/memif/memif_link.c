@@ -22,6 +22,9 @@
 /* Detached, while a burst may still be inside; of all ports, under the control lock. */
 static TAILQ_HEAD(, mif_link) detached = TAILQ_HEAD_INITIALIZER(detached);
 
+/* Of the last connection made, of all ports. */
+static uint64_t last_generation;
+
 struct mif_link *
 mif_link_create(uint32_t queues, int socket)
 {
@@ -39,6 +42,7 @@ mif_link_create(uint32_t queues, int socket)
 		free(link);
 		return NULL;
 	}
+	link->shared->generation = ++last_generation;
 	link->shared->notifier = mif_ctrl_notifier();
 	link->shared->kick_fd = mif_ctrl_kick_fd();
 	for (int i = 0; i < MIF_REGIONS_MAX; i++)
@@ -261,7 +265,6 @@ finish_end(struct mif_link *link, struct mif_ring_end *end, enum mif_role role,
 	end->own_index = mif_ring_index(ring, role);
 	end->peer_index = mif_ring_index(ring, role == MIF_CLIENT ? MIF_SERVER : MIF_CLIENT);
 	end->common = link->shared;
-	rte_spinlock_init(&end->lock);
 }
 
 /* All receive buffers of a client are with the server, always. */
@@ -316,6 +319,7 @@ mif_link_finish(struct mif_link *link, enum mif_role role, const struct mif_geom
 		for (uint16_t i = 0; i < geometry->rings[dir] && ret == 0; i++) {
 			end = &link->ends[dir][i];
 			finish_end(link, end, role, &geometry->ring[dir][i]);
+			end->index = i;
 			end->event_fd = link->event_fds[dir][i];
 			ret = equip_end(link, end, dir, socket, why);
 		}
@@ -401,13 +405,8 @@ attach_tx(struct mif_link *link, enum mif_dir dir, const struct rte_eth_dev *dev
 static void
 close_exposed(struct mif_link *link)
 {
-	struct mif_region *region;
-
-	for (uint16_t i = 0; link->memory != NULL && i < link->memory->count; i++) {
-		region = &link->regions[link->memory->first + i];
-		close(region->fd);
-		region->fd = -1;
-	}
+	for (uint16_t i = 0; link->memory != NULL && i < link->memory->count; i++)
+		mif_region_close(&link->regions[link->memory->first + i]);
 }
 
 void
@@ -417,14 +416,19 @@ mif_link_attach(struct mif_link *link, enum mif_role role, enum mif_mode mode,
 	enum mif_dir rx = role == MIF_CLIENT ? MIF_S2C : MIF_C2S;
 	enum mif_dir tx = role == MIF_CLIENT ? MIF_C2S : MIF_S2C;
 
+	link->shared->port = dev->data->port_id;
 	attach_rx(link, rx, mode, dev);
 	attach_tx(link, tx, dev);
 	close_exposed(link);
+	mif_mp_publish(link, dev->data->port_id);
 }
 
 static void
-close_events(struct mif_link *link)
+close_files(struct mif_link *link)
 {
+	for (uint32_t i = 0; i < link->shared->region_count; i++)
+		mif_region_close(&link->regions[i]);
+
 	for (int dir = 0; dir < MIF_DIRS; dir++) {
 		for (int i = 0; i < MIF_RINGS_MAX; i++) {
 			if (link->event_fds[dir][i] >= 0)
@@ -434,10 +438,22 @@ close_events(struct mif_link *link)
 	}
 }
 
+bool
+mif_link_heal(struct mif_link *link, uint32_t process)
+{
+	bool held = false;
+
+	for (int dir = 0; dir < MIF_DIRS; dir++) {
+		for (uint16_t i = 0; i < link->end_count[dir]; i++)
+			held |= mif_lock_heal(&link->ends[dir][i].lock, process);
+	}
+	return held;
+}
+
 void
 mif_link_free(struct mif_link *link)
 {
-	close_events(link);
+	close_files(link);
 	for (int dir = 0; dir < MIF_DIRS; dir++) {
 		for (uint16_t i = 0; i < link->end_count[dir]; i++) {
 			mif_lend_release(&link->ends[dir][i]);
@@ -511,10 +527,11 @@ may_go(struct mif_link *link)
 static void
 give_back(struct mif_link *link)
 {
+	mif_mp_withdraw(link);
 	if (link->counters != NULL)
 		mif_link_count_lost(link, link->counters);
 	link->counters = NULL;
-	close_events(link);
+	close_files(link);
 	if (mif_lend_part(link))
 		mif_link_free(link);
 }
@@ -522,6 +539,7 @@ give_back(struct mif_link *link)
 void
 mif_link_detach(struct mif_link *link, struct rte_eth_dev *dev, struct mif_port_counters *counters)
 {
+	mif_mp_retract(link);
 	link->counters = counters;
 	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
 		wait_for(link, dev->data->rx_queues[i]);

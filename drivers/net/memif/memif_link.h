@@ -17,6 +17,7 @@
 
 #include "memif_abi.h"
 #include "memif_conn.h"
+#include "memif_mp.h"
 #include "memif_port.h"
 #include "memif_queue.h"
 #include "memif_region.h"
@@ -43,6 +44,7 @@ struct mif_link {
 	bool fenced;		      /**< the barrier after closing the gates has been passed */
 	struct mif_zc_memory *memory; /**< client with zero-copy: what it exposes; else NULL */
 	struct mif_port_counters *counters; /**< of the port, for what is lost; NULL without */
+	struct mif_mp_entry mp;
 	TAILQ_ENTRY(mif_link) next;
 };
 
@@ -118,6 +120,12 @@ void mif_link_forget(const struct mif_port_counters *counters);
 
 /** Links with mbufs and these counters that still wait for a burst, after another look at them. */
 unsigned int mif_link_lingering(const struct mif_port_counters *counters);
+/**
+ * A process is gone, and was perhaps killed while it held a ring's lock.
+ *
+ * @return whether it was
+ */
+bool mif_link_heal(struct mif_link *link, uint32_t process);
 
 /** Give back a link that was never attached. */
 void mif_link_free(struct mif_link *link);

@@ -317,6 +317,7 @@ mif_port_open(struct mif_port *port, struct rte_eth_dev *dev, const struct mif_d
 {
 	int ret;
 
+	port->layout = MIF_PORT_LAYOUT;
 	port->dev = dev;
 	port->name = dev->data->name;
 	port->args = *args;

@@ -32,6 +32,10 @@ struct mif_port_counters {
 
 /** A port of this process. */
 struct mif_port {
+	uint64_t layout; /**< MIF_PORT_LAYOUT, for who is about to trust the rest */
+	/** Zero: a secondary that was started without -d has the stock driver, which looks for its
+	 * own flags and numbers of rings here, and finds none. */
+	uint8_t not_of_stock[120];
 	TAILQ_ENTRY(mif_port) next; /**< of the process */
 	struct rte_eth_dev *dev;
 	const char *name;
@@ -56,6 +60,15 @@ struct mif_port {
 	struct mif_counters retired_rx;	  /**< of queues that were released, since the last reset */
 	struct mif_counters retired_tx;
 };
+
+/**
+ * How the structures lie that several processes use. The stock driver's port has something else
+ * there, another build of this driver another number.
+ */
+#define MIF_PORT_LAYOUT \
+	(UINT64_C(0x6d69660000000000) | sizeof(struct mif_port) << 26 | \
+			sizeof(struct mif_queue) << 14 | sizeof(struct mif_ring_end) << 4 | \
+			(sizeof(struct mif_shared) >> 4 & 0xf))
 
 /** The private data of an ethdev of ours. */
 static inline struct mif_port *

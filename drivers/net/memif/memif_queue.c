@@ -7,7 +7,13 @@
 #include <rte_mbuf.h>
 
 #include "memif_ctrl.h"
+#include "memif_notify.h"
+#include "memif_process.h"
 #include "memif_queue.h"
+#include "memif_secondary.h"
+
+/* All queues, those too that their port has released. */
+static TAILQ_HEAD(, mif_queue) queues = TAILQ_HEAD_INITIALIZER(queues);
 
 struct mif_queue *
 mif_queue_create(uint16_t id, int socket)
@@ -19,10 +25,12 @@ mif_queue_create(uint16_t id, int socket)
 		return NULL;
 	mif_gate_init(&queue->gate);
 	mif_gate_init(&queue->side);
-	rte_spinlock_init(&queue->side_lock);
 	mif_wait_init(&queue->wait);
 	queue->id = id;
 	queue->holders = 1;
+	mif_ctrl_lock();
+	TAILQ_INSERT_TAIL(&queues, queue, next);
+	mif_ctrl_unlock();
 	return queue;
 }
 
@@ -37,6 +45,7 @@ mif_queue_drop(struct mif_queue *queue)
 {
 	if (--queue->holders != 0)
 		return;
+	TAILQ_REMOVE(&queues, queue, next);
 	mif_wait_close(&queue->wait);
 	mif_mirror_close(&queue->mirror);
 	rte_free(queue->offload);
@@ -55,15 +64,45 @@ mif_queue_open(struct mif_queue *queue, struct mif_ring_end *ends)
 struct mif_ring_end *
 mif_queue_enter_side(struct mif_queue *queue)
 {
-	rte_spinlock_lock(&queue->side_lock);
-	return mif_gate_enter(&queue->side);
+	struct mif_ring_end *ends;
+
+	mif_lock_take(&queue->side_lock, mif_process.number);
+	ends = mif_gate_enter_as(&queue->side, mif_process.number,
+			queue->side.fence || mif_process.fence);
+	/* What is lent is known in the primary only. */
+	if (ends != NULL && mif_process.number != MIF_GATE_PRIMARY &&
+			(!mif_process_maps(ends) || ends->loans != NULL))
+		return NULL;
+	return ends;
 }
 
 void
 mif_queue_leave_side(struct mif_queue *queue)
 {
 	mif_gate_leave(&queue->side);
-	rte_spinlock_unlock(&queue->side_lock);
+	mif_lock_give(&queue->side_lock);
+}
+
+bool
+mif_queue_heal(uint32_t process, bool *closed)
+{
+	const struct mif_ring_end *ends;
+	struct mif_queue *queue;
+	bool inside = false;
+
+	TAILQ_FOREACH(queue, &queues, next) {
+		mif_gate_heal(&queue->side, process);
+		mif_lock_heal(&queue->side_lock, process);
+		if (!mif_gate_heal(&queue->gate, process))
+			continue;
+		inside = true;
+		ends = atomic_load_explicit(&queue->gate.behind, memory_order_relaxed);
+		if (ends != NULL)
+			mif_queue_fault(ends->common, MIF_FAULT_PROCESS);
+		else
+			*closed = true;
+	}
+	return inside;
 }
 
 void
@@ -104,13 +143,17 @@ mif_queue_set_pool(struct mif_queue *queue, struct rte_mempool *pool, uint16_t p
 	queue->scatter = scatter;
 }
 
+/* Secondaries change it, see memif_secondary.c. */
+struct mif_process mif_process = { .number = MIF_GATE_PRIMARY };
+
 static void
 wake_control(const struct mif_shared *common)
 {
+	int fd = mif_process.number == MIF_GATE_PRIMARY ? common->kick_fd : mif_process.kick_fd;
 	const uint64_t one = 1;
 
 	/* Full means that it is about to wake up. */
-	if (write(common->kick_fd, &one, sizeof(one)) < 0)
+	if (write(fd, &one, sizeof(one)) < 0)
 		return;
 }
 
@@ -122,6 +165,15 @@ mif_queue_fault(struct mif_shared *common, enum mif_fault fault)
 	if (__atomic_compare_exchange_n(&common->fault, &none, (uint32_t)fault, false,
 			    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		wake_control(common);
+}
+
+/* Files have other numbers in a secondary process. */
+int
+mif_queue_wake(const struct mif_ring_end *end)
+{
+	if (mif_process.number == MIF_GATE_PRIMARY)
+		return mif_notify(end->common->notifier, end->event_fd);
+	return mif_secondary_wake(end);
 }
 
 void
@@ -144,6 +196,8 @@ mif_fault_text(enum mif_fault fault)
 		return "chain longer than its ring";
 	case MIF_FAULT_MEMORY:
 		return "a region was cut short, or has holes";
+	case MIF_FAULT_PROCESS:
+		return "a secondary process ended inside a burst";
 	default:
 		return "no fault";
 	}

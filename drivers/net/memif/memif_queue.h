@@ -13,16 +13,17 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <rte_common.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
-#include <rte_spinlock.h>
 
 #include "memif_abi.h"
 #include "memif_desc.h"
 #include "memif_gate.h"
 #include "memif_intr.h"
 #include "memif_ip.h"
+#include "memif_lock.h"
 #include "memif_mirror.h"
 
 struct mif_loans;
@@ -36,6 +37,7 @@ enum mif_fault {
 	MIF_FAULT_DESCRIPTOR, /**< too many descriptors outside their region */
 	MIF_FAULT_CHAIN,      /**< a chain longer than its ring */
 	MIF_FAULT_MEMORY,     /**< the peer has taken memory away; see memif_guard.h */
+	MIF_FAULT_PROCESS,    /**< a process of ours was killed while it wrote to the rings */
 };
 
 /**
@@ -43,7 +45,9 @@ enum mif_fault {
  * the ring ends: at the same address in all processes.
  */
 struct mif_shared {
+	uint64_t generation; /**< number of the connection, unique in the primary process, not 0 */
 	uint32_t region_count;
+	uint16_t port;	    /**< number of its ethdev */
 	uint32_t fault;	    /**< enum mif_fault; the first one stays */
 	uint32_t bad_descs; /**< of all rings, until the limit */
 	int kick_fd;	    /**< wakes the control thread; a file of the primary process */
@@ -65,6 +69,7 @@ struct mif_ring_end {
 	uint16_t limit;	 /**< transmit: server: the client has posted up to here; client: the server
 			     has emptied up to here, as far as looked at */
 	uint16_t region; /**< client: the region of its buffers */
+	uint16_t index;	 /**< of this ring among those of its direction */
 	bool shared;	 /**< transmit: several queues use it, lock is needed */
 	uint8_t *base;	 /**< client: start of that region */
 	uint8_t *buffers;	 /**< client: the first of its buffers */
@@ -79,8 +84,8 @@ struct mif_ring_end {
 	struct mif_ring_end *next; /**< receive: further rings of the same queue */
 	struct mif_loans *loans;   /**< zero-copy receive of a server; else NULL */
 	struct mif_ring *ring;
-	rte_spinlock_t lock; /**< only if shared */
-	int event_fd;	     /**< wakes the peer; the connection's */
+	struct mif_lock lock; /**< only if shared */
+	int event_fd; /**< wakes the peer; the connection's, a file of the primary process */
 } __rte_cache_aligned;
 
 /** Slots of the cursor's are done with. Others than the lcore look at it too, for numbers only. */
@@ -134,7 +139,7 @@ struct mif_counters {
 struct mif_queue {
 	struct mif_gate gate; /**< in front of its struct mif_ring_end, for bursts */
 	struct mif_gate side; /**< the same for all others, one at a time; see mif_queue_enter_side() */
-	rte_spinlock_t side_lock;
+	struct mif_lock side_lock;
 	struct rte_mempool *pool;
 	uint64_t rearm[2]; /**< receive: data_off, refcnt, nb_segs, port and ol_flags of a new mbuf */
 	uint32_t room;	   /**< receive: bytes of an mbuf behind its headroom */
@@ -153,12 +158,13 @@ struct mif_queue {
 	struct mif_mirror mirror;    /**< receive: of the peer's index, once it is monitored */
 	struct mif_offload *offload; /**< transmit: NULL without offloads */
 	uint32_t holders; /**< its port, and connections that wait for it; under the lock */
+	TAILQ_ENTRY(mif_queue) next; /**< of the process; under the lock */
 	struct mif_counters counters __rte_cache_aligned;
 	struct mif_counters cleared; /**< what they were at the last reset */
 } __rte_cache_aligned;
 
 /**
- * Make a queue.
+ * Make a queue. Takes the lock.
  *
  * @param socket  NUMA node
  * @return the queue, or NULL when there is no memory
@@ -182,6 +188,15 @@ void mif_queue_shut(struct mif_queue *queue);
 /** Shut, and after the barrier: does nobody use what was behind its gates any more? */
 bool mif_queue_idle(struct mif_queue *queue);
 
+/**
+ * A process is gone, and was perhaps killed while it used a queue: nobody waits for it any more, and
+ * the connection that it was writing to is to end. Lock held.
+ *
+ * @param closed  set if that was behind a gate that has been closed since: which one is not known
+ * @return whether it was inside a burst
+ */
+bool mif_queue_heal(uint32_t process, bool *closed);
+
 /** Take a share in the queue, so that it outlives its port. Lock held. */
 void mif_queue_hold(struct mif_queue *queue);
 
@@ -198,6 +213,13 @@ void mif_queue_set_pool(struct mif_queue *queue, struct rte_mempool *pool, uint1
 
 /** Ask the control thread to end the connection; only the first call does something. */
 void mif_queue_fault(struct mif_shared *common, enum mif_fault fault);
+
+/**
+ * Wake the peer, which sleeps at this ring. From inside a burst; a system call.
+ *
+ * @return 0, or a negative errno when it was not woken
+ */
+int mif_queue_wake(const struct mif_ring_end *end);
 
 /** Count bad descriptors of a connection; beyond the limit, ask for its end. */
 void mif_queue_bad_desc(struct mif_queue *queue, struct mif_shared *common);

@@ -12,6 +12,7 @@
 #include "memif_desc.h"
 #include "memif_ethdev.h"
 #include "memif_ip.h"
+#include "memif_process.h"
 #include "memif_queue.h"
 #include "memif_ring.h"
 #include "memif_rx.h"
@@ -480,11 +481,15 @@ receive_lending(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mb
 
 static __rte_always_inline uint16_t
 rx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count, const enum mif_role role,
-		const enum mif_mode mode)
+		const enum mif_mode mode, const bool secondary)
 {
-	struct mif_ring_end *end = mif_gate_enter(&queue->gate);
+	struct mif_ring_end *end;
 	uint16_t done = 0;
 
+	/* A secondary may poll before the primary has made queues. */
+	if (secondary && unlikely(queue == NULL))
+		return 0;
+	end = mif_process_enter(queue, secondary);
 	for (; end != NULL; end = end->next)
 		done = (uint16_t)(done +
 				receive(queue, end, &mbufs[done], (uint16_t)(count - done), role,
@@ -496,25 +501,25 @@ rx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count, const
 static uint16_t
 rx_client(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return rx_burst(queue, mbufs, count, MIF_CLIENT, MIF_MODE_ETHERNET);
+	return rx_burst(queue, mbufs, count, MIF_CLIENT, MIF_MODE_ETHERNET, false);
 }
 
 static uint16_t
 rx_server(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return rx_burst(queue, mbufs, count, MIF_SERVER, MIF_MODE_ETHERNET);
+	return rx_burst(queue, mbufs, count, MIF_SERVER, MIF_MODE_ETHERNET, false);
 }
 
 static uint16_t
 rx_client_ip(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return rx_burst(queue, mbufs, count, MIF_CLIENT, MIF_MODE_IP);
+	return rx_burst(queue, mbufs, count, MIF_CLIENT, MIF_MODE_IP, false);
 }
 
 static uint16_t
 rx_server_ip(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return rx_burst(queue, mbufs, count, MIF_SERVER, MIF_MODE_IP);
+	return rx_burst(queue, mbufs, count, MIF_SERVER, MIF_MODE_IP, false);
 }
 
 static __rte_always_inline uint16_t
@@ -544,8 +549,36 @@ rx_lending_ip(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 	return rx_burst_lending(queue, mbufs, count, MIF_MODE_IP);
 }
 
+static uint16_t
+rx_client_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	return rx_burst(queue, mbufs, count, MIF_CLIENT, MIF_MODE_ETHERNET, true);
+}
+
+static uint16_t
+rx_client_ip_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	return rx_burst(queue, mbufs, count, MIF_CLIENT, MIF_MODE_IP, true);
+}
+
+static uint16_t
+rx_server_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	return rx_burst(queue, mbufs, count, MIF_SERVER, MIF_MODE_ETHERNET, true);
+}
+
+static uint16_t
+rx_server_ip_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	return rx_burst(queue, mbufs, count, MIF_SERVER, MIF_MODE_IP, true);
+}
+
 const struct mif_rx_bursts MIF_BURST_NAME(rx, MIF_VARIANT) = {
 	.burst[MIF_MODE_ETHERNET] = { [MIF_CLIENT] = rx_client, [MIF_SERVER] = rx_server },
 	.burst[MIF_MODE_IP] = { [MIF_CLIENT] = rx_client_ip, [MIF_SERVER] = rx_server_ip },
 	.lending = { [MIF_MODE_ETHERNET] = rx_lending, [MIF_MODE_IP] = rx_lending_ip },
+	.secondary[MIF_MODE_ETHERNET] = { [MIF_CLIENT] = rx_client_secondary,
+			[MIF_SERVER] = rx_server_secondary },
+	.secondary[MIF_MODE_IP] = { [MIF_CLIENT] = rx_client_ip_secondary,
+			[MIF_SERVER] = rx_server_ip_secondary },
 };

@@ -12,6 +12,7 @@
 #include "memif_desc.h"
 #include "memif_ethdev.h"
 #include "memif_ip.h"
+#include "memif_process.h"
 #include "memif_queue.h"
 #include "memif_ring.h"
 #include "memif_tx.h"
@@ -304,17 +305,21 @@ free_mbufs(struct rte_mbuf **mbufs, uint16_t count)
 
 static __rte_always_inline uint16_t
 tx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count, const enum mif_role role,
-		const enum mif_mode mode)
+		const enum mif_mode mode, const bool secondary)
 {
-	struct mif_ring_end *end = mif_gate_enter(&queue->gate);
+	struct mif_ring_end *end;
 	uint16_t done = 0;
 
+	/* A secondary may send before the primary has made queues. */
+	if (secondary && unlikely(queue == NULL))
+		return 0;
+	end = mif_process_enter(queue, secondary);
 	if (likely(end != NULL)) {
-		if (unlikely(end->shared))
-			rte_spinlock_lock(&end->lock);
+		if (unlikely(end->shared) && !mif_process_take_ring(end, secondary))
+			count = 0;
 		done = transmit(queue, end, mbufs, count, role, mode);
 		if (unlikely(end->shared))
-			rte_spinlock_unlock(&end->lock);
+			mif_lock_give(&end->lock);
 	}
 	mif_gate_leave(&queue->gate);
 	free_mbufs(mbufs, done);
@@ -324,28 +329,56 @@ tx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count, const
 static uint16_t
 tx_client(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return tx_burst(queue, mbufs, count, MIF_CLIENT, MIF_MODE_ETHERNET);
+	return tx_burst(queue, mbufs, count, MIF_CLIENT, MIF_MODE_ETHERNET, false);
 }
 
 static uint16_t
 tx_server(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return tx_burst(queue, mbufs, count, MIF_SERVER, MIF_MODE_ETHERNET);
+	return tx_burst(queue, mbufs, count, MIF_SERVER, MIF_MODE_ETHERNET, false);
 }
 
 static uint16_t
 tx_client_ip(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return tx_burst(queue, mbufs, count, MIF_CLIENT, MIF_MODE_IP);
+	return tx_burst(queue, mbufs, count, MIF_CLIENT, MIF_MODE_IP, false);
 }
 
 static uint16_t
 tx_server_ip(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return tx_burst(queue, mbufs, count, MIF_SERVER, MIF_MODE_IP);
+	return tx_burst(queue, mbufs, count, MIF_SERVER, MIF_MODE_IP, false);
+}
+
+static uint16_t
+tx_client_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	return tx_burst(queue, mbufs, count, MIF_CLIENT, MIF_MODE_ETHERNET, true);
+}
+
+static uint16_t
+tx_client_ip_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	return tx_burst(queue, mbufs, count, MIF_CLIENT, MIF_MODE_IP, true);
+}
+
+static uint16_t
+tx_server_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	return tx_burst(queue, mbufs, count, MIF_SERVER, MIF_MODE_ETHERNET, true);
+}
+
+static uint16_t
+tx_server_ip_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	return tx_burst(queue, mbufs, count, MIF_SERVER, MIF_MODE_IP, true);
 }
 
 const struct mif_tx_bursts MIF_BURST_NAME(tx, MIF_VARIANT) = {
 	.burst[MIF_MODE_ETHERNET] = { [MIF_CLIENT] = tx_client, [MIF_SERVER] = tx_server },
 	.burst[MIF_MODE_IP] = { [MIF_CLIENT] = tx_client_ip, [MIF_SERVER] = tx_server_ip },
+	.secondary[MIF_MODE_ETHERNET] = { [MIF_CLIENT] = tx_client_secondary,
+			[MIF_SERVER] = tx_server_secondary },
+	.secondary[MIF_MODE_IP] = { [MIF_CLIENT] = tx_client_ip_secondary,
+			[MIF_SERVER] = tx_server_ip_secondary },
 };

@@ -12,7 +12,6 @@
 
 #include "memif_copy.h"
 #include "memif_desc.h"
-#include "memif_notify.h"
 #include "memif_queue.h"
 #include "memif_ring.h"
 
@@ -102,8 +101,7 @@ static __rte_always_inline void
 mif_tx_publish(struct mif_queue *queue, struct mif_ring_end *end)
 {
 	mif_ring_publish(end->own_index, end->cursor);
-	if (unlikely(mif_ring_wants_event(end->ring)) &&
-			mif_notify(end->common->notifier, end->event_fd) == 0)
+	if (unlikely(mif_ring_wants_event(end->ring)) && mif_queue_wake(end) == 0)
 		mif_count(&queue->counters.events, 1);
 }
 

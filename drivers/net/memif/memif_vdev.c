@@ -5,12 +5,28 @@
 #include <ethdev_driver.h>
 #include <ethdev_vdev.h>
 #include <rte_common.h>
+#include <rte_malloc.h>
 
 #include "memif_burst.h"
 #include "memif_devargs.h"
 #include "memif_ethdev.h"
 #include "memif_log.h"
 #include "memif_port.h"
+#include "memif_secondary.h"
+
+/*
+ * Where ethdev will put the queues. A secondary process that attaches before the port is configured
+ * would otherwise poll through a NULL pointer, as ethdev there looks for these tables just once.
+ */
+static int
+make_queue_tables(struct rte_eth_dev_data *data)
+{
+	size_t size = RTE_MAX_QUEUES_PER_PORT * sizeof(data->rx_queues[0]);
+
+	data->rx_queues = rte_zmalloc("memif queues", size, RTE_CACHE_LINE_SIZE);
+	data->tx_queues = rte_zmalloc("memif queues", size, RTE_CACHE_LINE_SIZE);
+	return data->rx_queues == NULL || data->tx_queues == NULL ? -ENOMEM : 0;
+}
 
 static int
 create_port(struct rte_vdev_device *vdev, const struct mif_devargs *args)
@@ -30,6 +46,8 @@ create_port(struct rte_vdev_device *vdev, const struct mif_devargs *args)
 	dev->data->dev_flags |= RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
 	ret = mif_ethdev_set_mac(dev, &args->mac);
 	if (ret == 0)
+		ret = make_queue_tables(dev->data);
+	if (ret == 0)
 		ret = mif_port_open(port, dev, args);
 	if (ret != 0) {
 		rte_eth_dev_release_port(dev);
@@ -47,10 +65,8 @@ memif_probe(struct rte_vdev_device *vdev)
 	struct mif_devargs args;
 	int ret;
 
-	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
-		MIF_LOG(ERR, name, "ports in secondary processes are not supported yet");
-		return -ENOTSUP;
-	}
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return mif_secondary_probe(vdev);
 	ret = mif_devargs_parse(&args, name, rte_vdev_device_args(vdev));
 	return ret != 0 ? ret : create_port(vdev, &args);
 }

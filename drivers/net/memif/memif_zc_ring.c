@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <rte_malloc.h>
 
+#include "memif_process.h"
 #include "memif_tx.h"
 #include "memif_zc_ring.h"
 
@@ -73,18 +74,17 @@ mif_zc_done_cleanup(struct mif_queue *queue, uint32_t count)
 {
 	struct mif_ring_end *end = mif_gate_enter(&queue->gate);
 	uint32_t mbufs = count == 0 ? UINT32_MAX : count;
-	uint32_t done;
+	uint32_t done = 0;
 
 	if (end == NULL || end->zc == NULL) {
 		mif_gate_leave(&queue->gate);
 		return 0;
 	}
-	if (end->shared)
-		rte_spinlock_lock(&end->lock);
-	done = mif_zc_done(queue, end);
+	if (!end->shared || mif_process_take_ring(end, false))
+		done = mif_zc_done(queue, end);
 	mif_zc_reclaim(end, slots_of_mbufs(end, done, &mbufs));
 	if (end->shared)
-		rte_spinlock_unlock(&end->lock);
+		mif_lock_give(&end->lock);
 	mif_gate_leave(&queue->gate);
 	return (int)mbufs;
 }

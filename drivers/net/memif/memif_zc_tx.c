@@ -15,6 +15,7 @@
 #include "memif_desc.h"
 #include "memif_ethdev.h"
 #include "memif_ip.h"
+#include "memif_process.h"
 #include "memif_queue.h"
 #include "memif_ring.h"
 #include "memif_tx.h"
@@ -288,11 +289,11 @@ tx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count, const
 	uint16_t done = 0;
 
 	if (likely(end != NULL)) {
-		if (unlikely(end->shared))
-			rte_spinlock_lock(&end->lock);
+		if (unlikely(end->shared) && !mif_process_take_ring(end, false))
+			count = 0;
 		done = transmit(queue, end, mbufs, count, mode);
 		if (unlikely(end->shared))
-			rte_spinlock_unlock(&end->lock);
+			mif_lock_give(&end->lock);
 	}
 	mif_gate_leave(&queue->gate);
 	return done;

@@ -219,10 +219,17 @@ run_length(struct call *call)
 static int
 run_poll(struct call *call)
 {
-	if (strcmp(call->args[1], "off") == 0)
+	unsigned int first = 0, queues = 0;
+
+	if (strcmp(call->args[1], "off") == 0) {
 		poller_remove(call->port);
-	else
-		poller_add(call->port, (uint16_t)atoi(call->args[1]));
+		return 0;
+	}
+	if (sscanf(call->args[1], "%u+%u", &first, &queues) != 2) {
+		first = 0;
+		queues = (unsigned int)atoi(call->args[1]);
+	}
+	poller_add(call->port, (uint16_t)first, (uint16_t)queues);
 	return 0;
 }
 
@@ -285,7 +292,7 @@ static const struct command {
 	{ "length", 1, false, run_length },    /* BYTES of each packet of the load */
 	{ "held", 0, false, run_held },	       /* packets, external ones, bytes, their sum */
 	{ "free", 1, false, run_free },	       /* COUNT of the held ones, 0 for all */
-	{ "poll", 2, true, run_poll },	       /* PORT off|QUEUES */
+	{ "poll", 2, true, run_poll },	       /* PORT off|QUEUES|FIRST+QUEUES */
 	{ "mbufs", 0, false, run_mbufs },      /* in use */
 	{ "turns", 0, false, run_turns },      /* of the polling lcore */
 };

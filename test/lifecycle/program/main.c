@@ -4,6 +4,9 @@
  * mif-lifecycle: an application that attaches, starts, stops, closes and detaches ports as it is
  * told on stdin, while one lcore polls them. Public API only.
  *
+ * As a secondary process (--proc-type=secondary) it finds the ports of another mif-lifecycle, and
+ * polls them when told.
+ *
  * A command is a line, so is its answer: "= ok [VALUE...] us=N" or "= error ERRNO us=N". Lines that
  * begin with '!' are link events.
  */
@@ -33,13 +36,22 @@ mbufs_in_use(void)
 	return rte_mempool_in_use_count(pool);
 }
 
+static bool
+is_primary(void)
+{
+	return rte_eal_process_type() == RTE_PROC_PRIMARY;
+}
+
 static int
 set_up(void)
 {
 	int ret;
 
-	pool = rte_pktmbuf_pool_create("lifecycle", MBUFS, CACHE, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
-			SOCKET_ID_ANY);
+	if (is_primary())
+		pool = rte_pktmbuf_pool_create("lifecycle", MBUFS, CACHE, 0,
+				RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	else
+		pool = rte_mempool_lookup("lifecycle");
 	if (pool == NULL) {
 		fprintf(stderr, "mif-lifecycle: no memory for mbufs\n");
 		return -1;
@@ -57,8 +69,11 @@ static void
 tear_down(void)
 {
 	for (uint16_t port = 0; port < RTE_MAX_ETHPORTS; port++) {
-		if (rte_eth_dev_is_valid_port(port))
-			ports_close(port);
+		if (!rte_eth_dev_is_valid_port(port))
+			continue;
+		/* A secondary polls ports that it has not started. */
+		poller_remove(port);
+		ports_close(port);
 	}
 	poller_stop();
 }
@@ -80,7 +95,7 @@ main(int argc, char **argv)
 	while (fgets(line, sizeof(line), stdin) != NULL && strcmp(line, "quit\n") != 0)
 		run_command(line);
 	tear_down();
-	if (mbufs_in_use() != 0) {
+	if (is_primary() && mbufs_in_use() != 0) {
 		fprintf(stderr, "mif-lifecycle: %u mbufs leaked\n", mbufs_in_use());
 		ret = 1;
 	}

@@ -19,7 +19,7 @@
 
 struct slot {
 	atomic_bool on;
-	uint16_t queues;
+	uint16_t first, end; /* queues */
 	atomic_ullong first_packet;
 };
 
@@ -90,7 +90,7 @@ poll_ports(void *arg)
 		for (uint16_t port = 0; port < RTE_MAX_ETHPORTS; port++) {
 			if (!atomic_load(&slots[port].on))
 				continue;
-			for (uint16_t queue = 0; queue < slots[port].queues; queue++)
+			for (uint16_t queue = slots[port].first; queue < slots[port].end; queue++)
 				moved |= poll_queue(&slots[port], port, queue, how);
 		}
 		atomic_fetch_add(&turns, 1);
@@ -129,9 +129,10 @@ poller_set_length(uint16_t wanted)
 }
 
 void
-poller_add(uint16_t port, uint16_t queues)
+poller_add(uint16_t port, uint16_t first, uint16_t queues)
 {
-	slots[port].queues = queues;
+	slots[port].first = first;
+	slots[port].end = (uint16_t)(first + queues);
 	atomic_store(&slots[port].first_packet, 0);
 	atomic_store(&slots[port].on, true);
 }

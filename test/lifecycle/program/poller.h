@@ -32,8 +32,8 @@ void poller_set_mode(enum poll_mode mode);
 /** Bytes of each packet that POLL_LOAD sends; 64 at first. */
 void poller_set_length(uint16_t length);
 
-/** Poll so many queues of a started port. */
-void poller_add(uint16_t port, uint16_t queues);
+/** Poll so many queues of a started port, from the first one on. */
+void poller_add(uint16_t port, uint16_t first, uint16_t queues);
 
 /** Poll it no more; waits until the lcore is not inside any more. Any thread but the lcore. */
 void poller_remove(uint16_t port);

@@ -74,7 +74,7 @@ ports_start(uint16_t port)
 	if (ret != 0)
 		return ret;
 	ports[port].started = true;
-	poller_add(port, ports[port].queues);
+	poller_add(port, 0, ports[port].queues);
 	return 0;
 }
 

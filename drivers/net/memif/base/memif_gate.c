@@ -7,8 +7,10 @@
 
 #include "memif_gate.h"
 
-/* A property of the process, not of a port: whether the kernel took the registration. */
+/* Properties of the process, not of a port: whether the kernel took the registration, and whether
+ * there are other processes for the barrier. */
 static atomic_bool registered;
+static atomic_bool shared;
 
 static int
 membarrier(int command)
@@ -31,6 +33,22 @@ mif_gate_needs_fence(void)
 	return !atomic_load(&registered);
 }
 
+int
+mif_gate_share(void)
+{
+	int ret = membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED);
+
+	if (ret == 0)
+		atomic_store(&shared, true);
+	return ret;
+}
+
+int
+mif_gate_join(void)
+{
+	return membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED);
+}
+
 void
 mif_gate_init(struct mif_gate *gate)
 {
@@ -42,7 +60,13 @@ mif_gate_init(struct mif_gate *gate)
 int
 mif_gate_barrier(void)
 {
+	int ret = 0;
+
 	/* The fence pairs with the one that a burst pays for where membarrier is missing. */
 	atomic_thread_fence(memory_order_seq_cst);
-	return atomic_load(&registered) ? membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) : 0;
+	if (atomic_load(&registered))
+		ret = membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+	if (ret == 0 && atomic_load(&shared))
+		ret = membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED);
+	return ret;
 }

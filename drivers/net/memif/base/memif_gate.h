@@ -10,6 +10,10 @@
  * inside. Why this suffices: the barrier acts as a full fence on every running thread of the
  * process. A burst whose store of `busy` came before it is seen inside; a burst whose store comes
  * after it loads the closed gate. It never waits for a burst: the caller looks again later.
+ *
+ * A gate may lie in memory that several processes share. The control thread is in one of them, the
+ * primary; its barrier then reaches the threads of the others too. `busy` says which process is
+ * inside, so that the gate of one that died can be set right.
  */
 
 #ifndef MEMIF_GATE_H
@@ -20,10 +24,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** What `busy` says of the primary process; the others have numbers above it, each a new one. */
+#define MIF_GATE_PRIMARY 1u
+
 /** One per queue; the burst's thread writes busy, the control thread the rest. */
 struct mif_gate {
 	_Atomic(void *) behind; /**< what a burst may use; NULL when closed */
-	atomic_uint busy;	/**< a burst is inside */
+	atomic_uint busy;	/**< number of the process whose burst is inside, or 0 */
 	bool fence;		/**< no membarrier(2): the burst pays for the fence itself */
 };
 
@@ -36,6 +43,20 @@ int mif_gate_setup(void);
 
 /** Is there no membarrier(2), so whoever would rely on mif_gate_barrier() needs a fence? */
 bool mif_gate_needs_fence(void);
+
+/**
+ * From here on the barrier reaches other processes too, those that have called mif_gate_join().
+ *
+ * @return 0, or a negative errno; then bursts of other processes have to use a fence each
+ */
+int mif_gate_share(void);
+
+/**
+ * Another process: let the primary's barrier reach its threads.
+ *
+ * @return 0, or a negative errno; then its bursts have to use a fence each
+ */
+int mif_gate_join(void);
 
 /** A closed gate. */
 void mif_gate_init(struct mif_gate *gate);
@@ -77,22 +98,42 @@ mif_gate_idle(struct mif_gate *gate)
 }
 
 /**
- * A burst begins. mif_gate_leave() must follow, whatever is returned.
+ * A process is gone, and was perhaps killed in a burst: that burst is over.
+ *
+ * @return whether it was
+ */
+static inline bool
+mif_gate_heal(struct mif_gate *gate, uint32_t process)
+{
+	return atomic_compare_exchange_strong(&gate->busy, &process, 0);
+}
+
+/**
+ * A burst of a process begins. mif_gate_leave() must follow, whatever is returned.
  *
  * Acquire: pairs with the release in mif_gate_open(). Between the store and the load stands the
  * control thread's barrier, or where there is none, a fence of our own.
  *
+ * @param process  its number, not 0
+ * @param fence    no barrier reaches it
  * @return what is behind, or NULL
  */
 static inline void *
-mif_gate_enter(struct mif_gate *gate)
+mif_gate_enter_as(struct mif_gate *gate, uint32_t process, bool fence)
 {
-	atomic_store_explicit(&gate->busy, 1, memory_order_relaxed);
-	if (gate->fence)
+	atomic_store_explicit(&gate->busy, process, memory_order_relaxed);
+	if (fence)
 		atomic_thread_fence(memory_order_seq_cst);
 	else
 		atomic_signal_fence(memory_order_seq_cst);
 	return atomic_load_explicit(&gate->behind, memory_order_acquire);
+}
+
+/** A burst of the primary process begins. */
+static inline void *
+mif_gate_enter(struct mif_gate *gate)
+{
+	return mif_gate_enter_as(gate, MIF_GATE_PRIMARY, gate->fence);
 }
 
 /** A burst ends. Release: pairs with the acquire in mif_gate_idle(). */

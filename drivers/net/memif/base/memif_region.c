@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -15,6 +17,21 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
+#ifndef MAP_FIXED_NOREPLACE /* Linux 4.17; older kernels take the address as a wish */
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+/* Where other processes have nothing: far above EAL's memory, far below programs, heaps and
+ * libraries, which the kernel puts at random addresses of the upper third. 16 TiB in turns. */
+#define SHARED_FIRST (UINT64_C(48) << 40)
+#define SHARED_END (UINT64_C(64) << 40)
+#define SHARED_ALIGN (UINT64_C(1) << 30) /* of the largest page */
+
+/* Addresses and files belong to the process, not to a port. */
+static bool shared;
+static uint64_t next_address = SHARED_FIRST;
+static atomic_uint files_kept; /* a link that parted is freed without the lock */
+
 /* Larger regions are faulted in by use: filling them would hold up the control thread. */
 #define POPULATE_LIMIT (UINT64_C(64) << 20)
 
@@ -24,10 +41,32 @@ mif_region_page_size(void)
 	return (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static int
-map(struct mif_region *region, int access, int flags)
+void
+mif_region_share(void)
 {
-	void *addr = mmap(NULL, region->size, access, MAP_SHARED | flags, region->fd, 0);
+	shared = true;
+}
+
+/* NULL is for any address. So is one that is taken, or that this machine does not have: then other
+ * processes may not be able to follow. */
+static void *
+wanted_address(uint64_t size)
+{
+	uint64_t room = (size + SHARED_ALIGN - 1) & ~(SHARED_ALIGN - 1);
+	uint64_t address = next_address;
+
+	if (!shared)
+		return NULL;
+	if (room > SHARED_END - address)
+		address = SHARED_FIRST;
+	next_address = address + room;
+	return (void *)(uintptr_t)address;
+}
+
+static int
+map(struct mif_region *region, void *wanted, int access, int flags)
+{
+	void *addr = mmap(wanted, region->size, access, MAP_SHARED | flags, region->fd, 0);
 
 	if (addr == MAP_FAILED)
 		return -errno;
@@ -41,9 +80,9 @@ map(struct mif_region *region, int access, int flags)
  * here and now if they could be accessed; so they cannot, until they are not locked any more.
  */
 static int
-map_of_peer(struct mif_region *region)
+map_of_peer(struct mif_region *region, void *wanted, int flags)
 {
-	int ret = map(region, PROT_NONE, MAP_NORESERVE);
+	int ret = map(region, wanted, PROT_NONE, MAP_NORESERVE | flags);
 
 	if (ret != 0)
 		return ret;
@@ -78,7 +117,7 @@ mif_region_create(struct mif_region *region, uint64_t size, const char *name)
 			fcntl(region->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) !=
 					0)
 		ret = -errno;
-	else if ((ret = map(region, PROT_READ | PROT_WRITE, 0)) == 0)
+	else if ((ret = map(region, wanted_address(size), PROT_READ | PROT_WRITE, 0)) == 0)
 		ret = populate(region);
 	if (ret != 0)
 		mif_region_release(region);
@@ -113,6 +152,31 @@ inspect(struct mif_region *region, uint64_t *file_size, const char **why)
 	return 0;
 }
 
+void
+mif_region_close(struct mif_region *region)
+{
+	if (region->kept)
+		files_kept--;
+	region->kept = false;
+	if (region->fd >= 0)
+		close(region->fd);
+	region->fd = -1;
+}
+
+/* The mapping suffices, unless another process may want one. */
+static void
+keep_or_close(struct mif_region *region)
+{
+	struct rlimit limit;
+
+	if (shared && getrlimit(RLIMIT_NOFILE, &limit) == 0 && files_kept < limit.rlim_cur / 4) {
+		region->kept = true;
+		files_kept++;
+		return;
+	}
+	mif_region_close(region);
+}
+
 static int
 examine(struct mif_region *region, uint64_t size, bool sealed_only, const char **why)
 {
@@ -134,14 +198,12 @@ examine(struct mif_region *region, uint64_t size, bool sealed_only, const char *
 		return -EPERM;
 	}
 	region->size = size < MIF_REGION_REACH ? size : MIF_REGION_REACH;
-	ret = map_of_peer(region);
+	ret = map_of_peer(region, wanted_address(region->size), 0);
 	if (ret != 0) {
 		*why = "region cannot be mapped";
 		return ret;
 	}
-	/* The mapping suffices, and a peer's hundreds of files would use up ours. */
-	close(region->fd);
-	region->fd = -1;
+	keep_or_close(region);
 	return 0;
 }
 
@@ -162,12 +224,28 @@ mif_region_adopt(struct mif_region *region, int fd, uint64_t size, bool sealed_o
 	return ret;
 }
 
+int
+mif_region_follow(struct mif_region *region)
+{
+	void *wanted = region->addr;
+	int ret;
+
+	region->addr = NULL;
+	ret = map_of_peer(region, wanted, MAP_FIXED_NOREPLACE);
+	if (ret == 0 && region->addr != wanted)
+		ret = -EEXIST;
+	if (ret == 0)
+		mif_region_close(region);
+	else
+		mif_region_release(region);
+	return ret;
+}
+
 void
 mif_region_release(struct mif_region *region)
 {
+	mif_region_close(region);
 	if (region->addr != NULL)
 		munmap(region->addr, region->size);
-	if (region->fd >= 0)
-		close(region->fd);
 	*region = MIF_REGION_NONE;
 }
