@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,9 +10,12 @@
 
 #include "loop.h"
 
-/* Polls without a packet before the core is offered to others: the machine may be shared. */
-#define IDLE_YIELD 16
-#define IDLE_SLEEP 4096
+/*
+ * Polls without a packet before the core is left to others: the machine may be shared. Not by
+ * sched_yield(): on Linux 6.18 each call costs a time slice, and one thread that never sleeps
+ * then has the core for up to minutes, whoever else waits for it.
+ */
+#define IDLE_SLEEP 32
 #define IDLE_SLEEP_US 20
 
 /* Polls without a packet before held mbufs are freed: only then is it the pool that is empty. */
@@ -193,13 +195,10 @@ loop_run(struct traffic *t)
 	for (;;) {
 		if (poll_port(t)) {
 			idle = 0;
-		} else if (++idle > IDLE_YIELD) {
+		} else if (++idle > IDLE_SLEEP) {
 			if (idle == IDLE_RELEASE)
 				receiver_release_all(t->receiver);
-			if (idle > IDLE_SLEEP)
-				usleep(IDLE_SLEEP_US);
-			else
-				sched_yield();
+			usleep(IDLE_SLEEP_US);
 		}
 		if (++rounds % CHECK_EVERY == 0 && look_around(t))
 			break;
