@@ -7,6 +7,8 @@ DEPS=$ROOT/deps
 PYTHON=/usr/bin/python3 # Debian's: another one in PATH does not see Debian's modules
 
 BUILD_OPTIONS=(--werror -Dbuildtype=release)
+ASAN_BUILD=$ROOT/build-asan
+
 PLUGIN_GLOB=drivers/net/memif/librte_net_memif.so.[0-9]*
 
 say() { printf '%s\n' "$*"; }
@@ -130,6 +132,28 @@ test_dir() {
 
 	configure_build "$dir" "$cc" "$@" || return
 	meson test -C "$dir" --suite unit --num-processes "$jobs" --print-errorlogs </dev/null
+}
+
+# sanitizer_runtime: prints the file of clang's shared runtime of ASan and UBSan.
+sanitizer_runtime() {
+	local file
+
+	file=$(clang -print-file-name="libclang_rt.asan-$(uname -m).so")
+	[[ -f $file ]] || {
+		fail "clang has no $file; run devtools/setup.sh"
+		return 1
+	}
+	say "$file"
+}
+
+# sanitize_options: prints the options of ASAN_BUILD, one a line. The runtime is shared, as programs
+# that are built without it get it by preloading.
+sanitize_options() {
+	local runtime
+
+	runtime=$(sanitizer_runtime) || return 1
+	printf '%s\n' --werror -Dbuildtype=debugoptimized -Db_sanitize=address,undefined \
+		-Db_lundef=false "-Dc_link_args=-shared-libasan -Wl,-rpath,${runtime%/*}"
 }
 
 # --- the plugin ---

@@ -8,9 +8,6 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 BUILD=$ROOT/build
 CLANG_BUILD=$ROOT/build-clang
-ASAN_BUILD=$ROOT/build-asan
-SANITIZE_OPTIONS=(--werror -Dbuildtype=debugoptimized -Db_sanitize=address,undefined
-	-Db_lundef=false)
 LOGS=$BUILD/logs
 RESULTS=$LOGS/results.jsonl
 FUZZ_SECONDS=${MIF_FUZZ_SECONDS:-60} # for each target
@@ -113,12 +110,27 @@ functional_tests() {
 	return "$status"
 }
 
+sanitizer_stages() {
+	local options xml=$LOGS/sanitizer-tests.junit.xml
+
+	mapfile -t options < <(sanitize_options)
+	if ((${#options[@]} == 0)); then
+		stage "sanitizer unit" 10 -- "${IN_LIB[@]}" sanitize_options || true
+		leave_out "sanitizer tests" "not run: no runtime of the sanitizers"
+		return
+	fi
+	ASAN_OPTIONS=detect_leaks=1:halt_on_error=1 \
+		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+		unit_tests "sanitizer unit" "$ASAN_BUILD" clang "${options[@]}" || true
+	rm -f "$xml"
+	stage "sanitizer tests" 600 --reader pytest --source "$xml" -- \
+		"$ROOT/devtools/sanitized.sh" --jobs "$jobs" --junitxml "$xml" || true
+}
+
 other_builds() {
 	stage "clang build" 300 --counts -- \
 		"${IN_LIB[@]}" build_dir "$CLANG_BUILD" clang "$jobs" "${BUILD_OPTIONS[@]}" || true
-	ASAN_OPTIONS=detect_leaks=1:halt_on_error=1 \
-		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-		unit_tests "sanitizer unit" "$ASAN_BUILD" clang "${SANITIZE_OPTIONS[@]}" || true
+	sanitizer_stages
 	stage "thread sanitizer" 300 --reader meson --source "$ROOT/build-tsan/meson-logs" -- \
 		"$ROOT/test/tsan/run.sh" "$test_jobs" || true
 	stage fuzz $((300 + FUZZ_SECONDS * 6)) --reader verdicts --source "$LOGS/fuzz.log" -- \
@@ -145,6 +157,7 @@ run_everything() {
 	if ((quick)); then
 		leave_out "clang build" "left out by --quick"
 		leave_out "sanitizer unit" "left out by --quick"
+		leave_out "sanitizer tests" "left out by --quick"
 		leave_out "thread sanitizer" "left out by --quick"
 		leave_out fuzz "left out by --quick"
 	else

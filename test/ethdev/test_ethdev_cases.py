@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """mif-ethdev: queues, limits, MTU, addresses, reset, counters, long packets; both roles."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from memif import OURS, STOCK, Memif, Socket, build_dir, driver_args
 from pairs import End, check_pair
-from process import PATIENCE, ROOT, cpu, eal_args
+from process import PATIENCE, ROOT, cpu, eal_args, preload
 from testpmd import Testpmd
 
 PROGRAM = "test/ethdev/mif-ethdev"
@@ -33,7 +34,8 @@ def run(*words: str) -> subprocess.CompletedProcess:
     # The output is long: the driver tells of each connection.
     return subprocess.run([str(build_dir() / PROGRAM), *eal_args(f"0@{cpu(0)},1@{cpu(1)}"),
                            *driver_args(OURS), "--", *words],
-                          capture_output=True, text=True, timeout=4 * PATIENCE, check=False)
+                          capture_output=True, text=True, timeout=4 * PATIENCE, check=False,
+                          env={**os.environ, **preload()})
 
 
 _outcomes: Dict[str, subprocess.CompletedProcess] = {}

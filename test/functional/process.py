@@ -45,6 +45,12 @@ def memory_args(no_huge_mb: int = 768) -> List[str]:
     return ["--no-huge", "-m", str(no_huge_mb)]
 
 
+def preload() -> Dict[str, str]:
+    """What $MIF_PRELOAD puts into the environment of every program: a sanitizer's runtime."""
+    library = os.environ.get("MIF_PRELOAD")
+    return {"LD_PRELOAD": library} if library else {}
+
+
 def cpu(number: int) -> int:
     """One of the CPUs we may use; two ends of a pair take 0 and 1."""
     cpus = sorted(os.sched_getaffinity(0))
@@ -66,7 +72,7 @@ class Process:
         self._changed = threading.Condition()
         self._child = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env={**os.environ, **(env or {})})
+            env={**os.environ, **preload(), **(env or {})})
         self._readers = [
             threading.Thread(target=self._collect, args=(self._child.stdout, "stdout")),
             threading.Thread(target=self._collect, args=(self._child.stderr, "stderr"))]
