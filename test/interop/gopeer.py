@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""memif-go, the peer on govpp's gomemif (test/interop/go)."""
+"""memif-go, the peer on govpp's gomemif, or on a checkout of zmemif (test/interop/go)."""
 
 import json
 import os
@@ -26,6 +26,17 @@ def lacking(reason: str) -> None:
     pytest.skip(reason)
 
 
+def on_zmemif(go: str, checkout: Path, folder: Path) -> List[str]:
+    """Arguments of a build on zmemif instead: its module is not served to this project's machines, so
+    it takes the place of one that is, in a go.mod beside the project."""
+    for name in ("go.mod", "go.sum"):
+        shutil.copy(SOURCE / name, folder / name)
+    module = "github.com/zartbot/zmemif"
+    subprocess.run([go, "mod", "edit", f"-require={module}@v0.0.0",
+                    f"-replace={module}={checkout.resolve()}", str(folder / "go.mod")], check=True)
+    return ["-mod=mod", f"-modfile={folder / 'go.mod'}", "-tags=zmemif"]
+
+
 def build_go() -> Path:
     """Builds memif-go as a user would, and returns its path."""
     go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin:/usr/lib/go/bin")
@@ -37,7 +48,9 @@ def build_go() -> Path:
                              timeout=BUILD_PATIENCE, check=False)
     if fetched.returncode != 0:
         lacking(f"go cannot fetch the modules: {fetched.stderr.strip()}")
-    built = subprocess.run([go, "build", "-o", str(program), "."], cwd=SOURCE,
+    zmemif = os.environ.get("MIF_ZMEMIF")
+    options = on_zmemif(go, Path(zmemif), program.parent) if zmemif else []
+    built = subprocess.run([go, "build", *options, "-o", str(program), "."], cwd=SOURCE,
                            capture_output=True, text=True, timeout=BUILD_PATIENCE, check=False)
     assert built.returncode == 0, built.stderr
     return program

@@ -63,14 +63,14 @@ def test_rate(start_go: Callable[..., GoPeer], start_testpmd: Callable[..., Test
         ours.wait_packets(counter, 1000)
         rates.append(measure(ours, counter))
         shares.append(unused_share(ours.stop(), mode))
-    go.finish()
+    library = go.finish()["library"]
     unused = statistics.median(shares)
     result: Dict[str, object] = {
         "burst": burst, "mpps": round(statistics.median(rates), 2),
         "runs": [round(rate, 2) for rate in rates], "claim_mpps": CLAIM[mode],
         "unused_of_ours": round(unused, 2)}
     with capsys.disabled():
-        print(f"\ngomemif, {mode}: {json.dumps(result)}")
-    (build_dir() / f"test/interop/rate-{mode}-{burst}.json").write_text(json.dumps(result))
+        print(f"\n{library}, {mode}: {json.dumps(result)}")
+    (build_dir() / f"test/interop/rate-{library}-{mode}-{burst}.json").write_text(json.dumps(result))
     # If ours were the limit, all that it offers would be taken, and no poll be empty.
     assert unused >= 0.01

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// memif-go is a peer on govpp's gomemif for the interoperability tests: it echoes, receives and
+// memif-go is a peer on govpp's gomemif, or on zmemif, for the interoperability tests: it echoes, receives and
 // sends the packets of mif-traffic. It runs until a line or the end of stdin, or SIGTERM, and then
 // prints its counters as one line of JSON.
 package main
@@ -63,6 +63,7 @@ func parseOptions() *options {
 // result is what is printed at the end.
 type result struct {
 	counters
+	Library     string     `json:"library"`
 	Connections int64      `json:"connections"`
 	Seconds     float64    `json:"seconds"` // the longest time that a queue moved packets
 	ByQueue     []counters `json:"by_queue"`
@@ -70,12 +71,12 @@ type result struct {
 }
 
 func (p *peer) result() *result {
-	r := &result{ByQueue: make([]counters, p.opt.queues), Problems: []string{}}
+	r := &result{Library: libraryName, ByQueue: make([]counters, p.opt.queues), Problems: []string{}}
 	for _, one := range p.ports {
 		r.Connections += one.connections.Load()
 		for _, w := range one.finished {
 			r.counters.add(&w.counters)
-			r.ByQueue[w.queue].add(&w.counters)
+			r.ByQueue[w.number].add(&w.counters)
 			if seconds := w.last.Sub(w.first).Seconds(); seconds > r.Seconds {
 				r.Seconds = seconds
 			}

@@ -9,15 +9,13 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-
-	"go.fd.io/govpp/extras/gomemif/memif"
 )
 
 // port is one memif interface. Its workers, one per pair of queues, live as long as a connection.
 type port struct {
 	id          int
 	opt         *options
-	intf        *memif.Interface
+	intf        *memifPort
 	quit        atomic.Bool
 	workers     sync.WaitGroup
 	connections atomic.Int64
@@ -29,8 +27,8 @@ type port struct {
 // makeQuiet has the library's control goroutine hear nothing of this queue. As a server it watches
 // the queue's eventfd but neither masks the ring's interrupts nor reads the eventfd: it would spin
 // from the first packet on. Who polls, as we do, needs no events.
-func makeQuiet(queue *memif.Queue) error {
-	fd, err := queue.GetEventFd()
+func makeQuiet(q *queue) error {
+	fd, err := q.GetEventFd()
 	if err != nil {
 		return err
 	}
@@ -42,12 +40,12 @@ func makeQuiet(queue *memif.Queue) error {
 	return syscall.Dup3(int(silent), fd, syscall.O_CLOEXEC)
 }
 
-func (p *port) connected(intf *memif.Interface) error {
+func (p *port) connected(intf *memifPort) error {
 	p.quit.Store(false)
 	p.connections.Add(1)
 	fmt.Printf("memif-go: connected %d\n", p.id)
 	for qid := 0; qid < p.opt.queues; qid++ {
-		w := &worker{port: p, queue: qid}
+		w := &worker{port: p, number: qid}
 		if rx, err := intf.GetRxQueue(qid); err == nil {
 			if p.opt.server {
 				if err := makeQuiet(rx); err != nil {
@@ -72,7 +70,7 @@ func (p *port) connected(intf *memif.Interface) error {
 }
 
 // disconnected returns when no worker touches the shared memory any more: it is unmapped next.
-func (p *port) disconnected(*memif.Interface) error {
+func (p *port) disconnected(*memifPort) error {
 	p.stop()
 	fmt.Printf("memif-go: disconnected %d\n", p.id)
 	return nil
@@ -90,7 +88,7 @@ func (p *port) stop() {
 // peer is all ports of this process, on one socket.
 type peer struct {
 	opt    *options
-	socket *memif.Socket
+	socket *memifSocket
 	ports  []*port
 }
 
@@ -99,37 +97,20 @@ func newPeer(opt *options) (*peer, error) {
 		// The library does not replace the file of a server that was killed.
 		os.Remove(opt.socket)
 	}
-	socket, err := memif.NewSocket("memif-go", opt.socket)
+	socket, err := newSocket(opt.socket)
 	if err != nil {
 		return nil, err
 	}
 	p := &peer{opt: opt, socket: socket}
 	for n := 0; n < opt.ports; n++ {
 		one := &port{id: opt.id + n, opt: opt}
-		one.intf, err = socket.NewInterface(&memif.Arguments{
-			Id:       uint32(one.id),
-			IsMaster: opt.server,
-			Name:     fmt.Sprintf("go%d", one.id),
-			MemoryConfig: memif.MemoryConfig{
-				NumQueuePairs:    uint16(opt.queues),
-				Log2RingSize:     uint8(opt.rsize),
-				PacketBufferSize: uint32(opt.bsize),
-			},
-			ConnectedFunc:    one.connected,
-			DisconnectedFunc: one.disconnected,
-		})
+		one.intf, err = newPort(socket, one.id, opt, one.connected, one.disconnected)
 		if err != nil {
 			return nil, err
 		}
 		p.ports = append(p.ports, one)
 	}
-	errors := make(chan error, 16)
-	go func() {
-		for err := range errors {
-			fmt.Fprintf(os.Stderr, "memif-go: %v\n", err)
-		}
-	}()
-	socket.StartPolling(errors)
+	startPolling(socket)
 	return p, nil
 }
 

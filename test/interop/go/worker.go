@@ -7,8 +7,6 @@ import (
 	"os"
 	"runtime"
 	"time"
-
-	"go.fd.io/govpp/extras/gomemif/memif"
 )
 
 const (
@@ -46,8 +44,8 @@ func (c *counters) add(o *counters) {
 // worker moves the packets of one pair of queues, of one connection.
 type worker struct {
 	port     *port
-	queue    int
-	rx, tx   *memif.Queue
+	number   int // of its queues
+	rx, tx   *queue
 	buf      []byte
 	out      []byte
 	outReady bool
@@ -169,7 +167,7 @@ func (w *worker) send() int {
 		}
 		if !w.outReady {
 			if opt.check || w.Sent == 0 {
-				writePacket(w.out, packetInfo{opt.seed, uint16(w.queue), w.Sent})
+				writePacket(w.out, packetInfo{opt.seed, uint16(w.number), w.Sent})
 			}
 			w.outReady = true
 		}
@@ -207,6 +205,6 @@ func (w *worker) echo() int {
 func (w *worker) complain(text string) {
 	if w.problem == "" {
 		w.problem = text
-		fmt.Fprintf(os.Stderr, "memif-go: port %d queue %d: %s\n", w.port.id, w.queue, text)
+		fmt.Fprintf(os.Stderr, "memif-go: port %d queue %d: %s\n", w.port.id, w.number, text)
 	}
 }
