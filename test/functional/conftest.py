@@ -5,7 +5,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Callable, Iterator, List
+from typing import Callable, Iterator
 
 import pytest
 
@@ -13,10 +13,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 pytest.register_assert_rewrite("memif", "pairs", "traffic")
 
+from fixtures import processes, start_testpmd, start_traffic  # noqa: E402
 from memif import Memif, Socket, build_dir, plugin  # noqa: E402
-from process import Process, unique  # noqa: E402
-from testpmd import Testpmd  # noqa: E402
-from traffic import PROGRAM, Traffic  # noqa: E402
+from process import unique  # noqa: E402
+from traffic import PROGRAM  # noqa: E402
+
+assert processes and start_testpmd and start_traffic, "fixtures"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -25,35 +27,6 @@ def built() -> None:
     for path in (plugin(), build_dir() / PROGRAM):
         assert path.exists(), (
             f"{path} is missing: run devtools/test.sh, or set MIF_PLUGIN and MIF_BUILD")
-
-
-@pytest.fixture
-def processes() -> Iterator[List[Process]]:
-    """Processes of the test; all are gone after it."""
-    started: List[Process] = []
-    yield started
-    for process in reversed(started):
-        process.close()
-
-
-@pytest.fixture
-def start_traffic(processes: List[Process]) -> Callable[..., Traffic]:
-    """Starts a mif-traffic; the arguments are those of Traffic."""
-    def start(*args: Any, **kwargs: Any) -> Traffic:
-        process = Traffic(*args, **kwargs)
-        processes.append(process)
-        return process
-    return start
-
-
-@pytest.fixture
-def start_testpmd(processes: List[Process]) -> Callable[..., Testpmd]:
-    """Starts a testpmd and waits for its prompt; the arguments are those of Testpmd."""
-    def start(*args: Any, **kwargs: Any) -> Testpmd:
-        process = Testpmd(*args, **kwargs)
-        processes.append(process)
-        return process.wait_ready()
-    return start
 
 
 @pytest.fixture

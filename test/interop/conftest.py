@@ -16,20 +16,12 @@ for folder in (HERE, HERE.parent / "functional"):
 
 pytest.register_assert_rewrite("gopeer", "forwarder")
 
+from fixtures import processes, start_testpmd, start_traffic  # noqa: E402
 from gopeer import GoPeer, build_go  # noqa: E402
 from memif import Memif, Socket  # noqa: E402
 from process import Process  # noqa: E402
-from testpmd import Testpmd  # noqa: E402
-from traffic import Traffic  # noqa: E402
 
-
-@pytest.fixture
-def processes() -> Iterator[List[Process]]:
-    """Processes of the test; all are gone after it."""
-    started: List[Process] = []
-    yield started
-    for process in reversed(started):
-        process.close()
+assert processes and start_testpmd and start_traffic, "fixtures"
 
 
 @pytest.fixture
@@ -52,24 +44,6 @@ def start_go(go_program: Path, socket: Socket, processes: List[Process]) -> Call
         process = GoPeer(go_program, socket, **options)
         processes.append(process)
         return process.wait_started()
-    return start
-
-
-@pytest.fixture
-def start_traffic(processes: List[Process]) -> Callable[..., Traffic]:
-    def start(*args: Any, **kwargs: Any) -> Traffic:
-        process = Traffic(*args, **kwargs)
-        processes.append(process)
-        return process
-    return start
-
-
-@pytest.fixture
-def start_testpmd(processes: List[Process]) -> Callable[..., Testpmd]:
-    def start(*args: Any, **kwargs: Any) -> Testpmd:
-        process = Testpmd(*args, **kwargs)
-        processes.append(process)
-        return process.wait_ready()
     return start
 
 

@@ -16,10 +16,12 @@ for folder in (HERE, HERE.parent / "functional", HERE.parent / "peer"):
 
 pytest.register_assert_rewrite("programs")
 
+from fixtures import processes, start_testpmd  # noqa: E402
 from memif import Socket, build_dir, plugin  # noqa: E402
 from process import Process, unique  # noqa: E402
 from programs import LIFECYCLE, LOAD, Lifecycle, Load  # noqa: E402
-from testpmd import Testpmd  # noqa: E402
+
+assert processes and start_testpmd, "fixtures"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -28,15 +30,6 @@ def lifecycle_built() -> None:
     for path in (plugin(), build_dir() / LIFECYCLE, build_dir() / LOAD):
         assert path.exists(), (
             f"{path} is missing: run devtools/test.sh, or set MIF_PLUGIN / MIF_BUILD")
-
-
-@pytest.fixture
-def processes() -> Iterator[List[Process]]:
-    """Processes of the test; all are gone after it."""
-    started: List[Process] = []
-    yield started
-    for process in reversed(started):
-        process.close()
 
 
 @pytest.fixture
@@ -56,16 +49,6 @@ def start_load(processes: List[Process]) -> Callable[..., Load]:
         process = Load(*args, **kwargs)
         processes.append(process)
         return process
-    return start
-
-
-@pytest.fixture
-def start_testpmd(processes: List[Process]) -> Callable[..., Testpmd]:
-    """Starts a testpmd and waits for its prompt."""
-    def start(*args: Any, **kwargs: Any) -> Testpmd:
-        process = Testpmd(*args, **kwargs)
-        processes.append(process)
-        return process.wait_ready()
     return start
 
 
