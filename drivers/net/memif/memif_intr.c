@@ -110,7 +110,7 @@ has_packets(const struct mif_ring_end *ends)
  * After unmask(): was that too late for some packet?
  *
  * One look would do if every peer had a fence between publishing and looking at our mask, as
- * mif_ring_wants_event() has. The stock driver, VPP, libmemif and others have none: their look may come
+ * mif_ring_wants_event() has. The stock driver, VPP and libmemif have none: their look may come
  * before their packet can be seen, so they do not wake us, and our first look does not find it. But
  * it is on its way then, and we were about to sleep: look until it must have come.
  */

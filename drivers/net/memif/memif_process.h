@@ -61,18 +61,4 @@ mif_process_enter(struct mif_queue *queue, const bool secondary)
 	return end != NULL && mif_process_maps(end) ? end : NULL;
 }
 
-/**
- * Take the lock of a ring that several queues share.
- *
- * @param secondary  whether this process is one
- * @return false if the ring must not be used: who had the lock before was killed, and may have left
- *         the ring half written
- */
-static inline bool
-mif_process_take_ring(struct mif_ring_end *end, const bool secondary)
-{
-	mif_lock_take(&end->lock, secondary ? mif_process.number : MIF_GATE_PRIMARY);
-	return __atomic_load_n(&end->common->fault, __ATOMIC_RELAXED) != MIF_FAULT_PROCESS;
-}
-
 #endif /* MEMIF_PROCESS_H */

@@ -167,6 +167,13 @@ mif_queue_fault(struct mif_shared *common, enum mif_fault fault)
 		wake_control(common);
 }
 
+bool
+mif_queue_take_ring(struct mif_ring_end *end)
+{
+	mif_lock_take(&end->lock, mif_process.number);
+	return __atomic_load_n(&end->common->fault, __ATOMIC_RELAXED) != MIF_FAULT_PROCESS;
+}
+
 /* Files have other numbers in a secondary process. */
 int
 mif_queue_wake(const struct mif_ring_end *end)

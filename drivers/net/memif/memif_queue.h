@@ -45,14 +45,15 @@ enum mif_fault {
  * the ring ends: at the same address in all processes.
  */
 struct mif_shared {
-	uint64_t generation; /**< number of the connection, unique in the primary process, not 0 */
 	uint32_t region_count;
-	uint16_t port;	    /**< number of its ethdev */
 	uint32_t fault;	    /**< enum mif_fault; the first one stays */
 	uint32_t bad_descs; /**< of all rings, until the limit */
 	int kick_fd;	    /**< wakes the control thread; a file of the primary process */
 	struct mif_notifier *notifier; /**< of the primary process */
 	struct mif_span regions[MIF_REGIONS_MAX];
+	/* Behind all that bursts of the primary use. */
+	uint64_t generation; /**< number of the connection, unique in the primary process, not 0 */
+	uint16_t port;	     /**< number of its ethdev */
 };
 
 /** Bad descriptors that a connection survives. */
@@ -69,7 +70,6 @@ struct mif_ring_end {
 	uint16_t limit;	 /**< transmit: server: the client has posted up to here; client: the server
 			     has emptied up to here, as far as looked at */
 	uint16_t region; /**< client: the region of its buffers */
-	uint16_t index;	 /**< of this ring among those of its direction */
 	bool shared;	 /**< transmit: several queues use it, lock is needed */
 	uint8_t *base;	 /**< client: start of that region */
 	uint8_t *buffers;	 /**< client: the first of its buffers */
@@ -85,7 +85,8 @@ struct mif_ring_end {
 	struct mif_loans *loans;   /**< zero-copy receive of a server; else NULL */
 	struct mif_ring *ring;
 	struct mif_lock lock; /**< only if shared */
-	int event_fd; /**< wakes the peer; the connection's, a file of the primary process */
+	int event_fd;	/**< wakes the peer; the connection's, a file of the primary process */
+	uint16_t index; /**< of this ring among those of its direction */
 } __rte_cache_aligned;
 
 /** Slots of the cursor's are done with. Others than the lcore look at it too, for numbers only. */
@@ -213,6 +214,15 @@ void mif_queue_set_pool(struct mif_queue *queue, struct rte_mempool *pool, uint1
 
 /** Ask the control thread to end the connection; only the first call does something. */
 void mif_queue_fault(struct mif_shared *common, enum mif_fault fault);
+
+/**
+ * Take the lock of a ring that several queues share; mif_lock_give() must follow. Not inlined, so that
+ * rings that are not shared do not pay for it.
+ *
+ * @return false if the ring must not be used: who had the lock before was killed, and may have left
+ *         the ring half written
+ */
+bool mif_queue_take_ring(struct mif_ring_end *end);
 
 /**
  * Wake the peer, which sleeps at this ring. From inside a burst; a system call.

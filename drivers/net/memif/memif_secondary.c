@@ -367,7 +367,6 @@ secondary_ops(void)
 		.dev_close = secondary_close,
 		.rx_burst_mode_get = all->rx_burst_mode_get,
 		.tx_burst_mode_get = all->tx_burst_mode_get,
-		.tx_done_cleanup = all->tx_done_cleanup,
 		.dev_supported_ptypes_get = all->dev_supported_ptypes_get,
 		.link_update = all->link_update,
 		.promiscuous_enable = all->promiscuous_enable,

@@ -315,7 +315,7 @@ tx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count, const
 		return 0;
 	end = mif_process_enter(queue, secondary);
 	if (likely(end != NULL)) {
-		if (unlikely(end->shared) && !mif_process_take_ring(end, secondary))
+		if (unlikely(end->shared) && !mif_queue_take_ring(end))
 			count = 0;
 		done = transmit(queue, end, mbufs, count, role, mode);
 		if (unlikely(end->shared))

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <rte_malloc.h>
 
-#include "memif_process.h"
 #include "memif_tx.h"
 #include "memif_zc_ring.h"
 
@@ -80,7 +79,7 @@ mif_zc_done_cleanup(struct mif_queue *queue, uint32_t count)
 		mif_gate_leave(&queue->gate);
 		return 0;
 	}
-	if (!end->shared || mif_process_take_ring(end, false))
+	if (!end->shared || mif_queue_take_ring(end))
 		done = mif_zc_done(queue, end);
 	mif_zc_reclaim(end, slots_of_mbufs(end, done, &mbufs));
 	if (end->shared)

@@ -15,7 +15,6 @@
 #include "memif_desc.h"
 #include "memif_ethdev.h"
 #include "memif_ip.h"
-#include "memif_process.h"
 #include "memif_queue.h"
 #include "memif_ring.h"
 #include "memif_tx.h"
@@ -289,7 +288,7 @@ tx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count, const
 	uint16_t done = 0;
 
 	if (likely(end != NULL)) {
-		if (unlikely(end->shared) && !mif_process_take_ring(end, false))
+		if (unlikely(end->shared) && !mif_queue_take_ring(end))
 			count = 0;
 		done = transmit(queue, end, mbufs, count, mode);
 		if (unlikely(end->shared))
