@@ -89,6 +89,7 @@ def check_resources(pid: int, before: Resources, timeout: float = 10.0,
         now = resources(pid)
         if now.fds <= before.fds and now.regions <= before.regions \
                 and now.mappings <= before.mappings + mappings:
+            print(f"process {pid} held {before}, holds {now}")
             return
         if time.monotonic() > deadline:
             raise AssertionError(f"it holds more than before: {now} instead of {before}")

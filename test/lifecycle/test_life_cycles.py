@@ -2,8 +2,8 @@
 """Stop and start, detach and attach, again and again while the other end sends; and what the ports
 of a process share.
 
-    MIF_CYCLES=N   cycles of each kind (default: 1000 stop / start and 100 detach / attach in our
-                   program, 100 of each in testpmd; 1000 is what the work item asks for)
+    MIF_CYCLES=N   cycles of each kind (default: 1000 stop / start, 100 detach / attach; 1000 is what
+                   the work item asks for)
 """
 
 import os
@@ -124,7 +124,7 @@ def test_testpmd_cycles(start_testpmd: Callable[..., Any], start_load: StartLoad
     port = add_port(testpmd, memif.vdev())
     load = start_load(other(role), memif.socket.path, rings=QUEUES)
     before = None
-    for cycle in range(5 + cycles(100)):
+    for cycle in range(5 + cycles(100 if reattach else 1000)):
         testpmd.cmd(f"port stop {port}")
         if cycle == 4:
             wait_until(lambda: resources(testpmd.pid).regions == 0, 5, "all rings given back")

@@ -24,6 +24,7 @@ STOP_SECONDS = float(os.environ.get("MIF_STOP_SECONDS", "4"))
 STEP_SECONDS = 2.0          # what one step may take
 HANDSHAKE_SECONDS = 10.0    # and all of them
 NOTICED_MS = 50.0           # no other port's handshake is delayed by more
+LATE_MS = 250.0             # of all that time, in late handshakes: the machine's doing
 
 StartLifecycle = Callable[..., Lifecycle]
 StartLoad = Callable[..., Load]
@@ -91,11 +92,17 @@ def handshake_ms(address: str) -> float:
         return (time.monotonic() - begin) * 1000
 
 
-def check_not_noticed(times: List[float]) -> None:
-    """A single late one may be the machine's doing; the control thread's would come again."""
-    print("handshakes of the other port in ms:", " ".join(f"{ms:.1f}" for ms in sorted(times)))
-    assert statistics.median(times) < NOTICED_MS / 5, times
-    assert sorted(times)[int(len(times) * 0.95)] < NOTICED_MS, times
+def check_not_noticed(times: List[float], calm: List[float]) -> None:
+    """Against those of a program without any trouble, made in turns with them: on a busy machine
+    some of both are late. Counted is the time in handshakes that were, as one that meets a blocked
+    control thread waits for all that it does until then."""
+    limit = statistics.median(calm) + NOTICED_MS
+    late, calm_late = (sum(ms for ms in list_ if ms > limit) for list_ in (times, calm))
+    print(f"{len(times)} handshakes of the other port: median {statistics.median(times):.1f} ms, "
+          f"worst {max(times):.1f}, late ones together {late:.0f}; of the calm program: "
+          f"{statistics.median(calm):.1f}, {max(calm):.1f}, {calm_late:.0f}")
+    assert statistics.median(times) < statistics.median(calm) + NOTICED_MS / 5
+    assert late < 2 * calm_late + LATE_MS
 
 
 # The peer of a port with this role stops before its so many-th thing: the connection, then each
@@ -109,7 +116,9 @@ LINKED = (STOP_AT.index(("server", 7)), STOP_AT.index(("client", 7)))
 def test_peer_stopped_at_each_step(start_lifecycle: StartLifecycle,
                                    start_load: StartLoad) -> None:
     """SIGSTOP; the connection times out, others do not notice, and SIGCONT brings it back."""
-    victim = start_lifecycle()
+    victim, calm = start_lifecycle(), start_lifecycle()
+    calm_port = port_of(0, "server")
+    calm.up(calm_port.vdev())
     stopped: List[Load] = []
     for number in range(len(STOP_AT)):
         role, moment = STOP_AT[number]
@@ -126,11 +135,12 @@ def test_peer_stopped_at_each_step(start_lifecycle: StartLifecycle,
         wait_until(lambda load=load: state_of(load.pid) == "T", 5, "the peer has stopped")
 
     begin = time.monotonic()
-    times = []
+    times, calm_times = [], []
     while time.monotonic() - begin < STOP_SECONDS:
         times.append(handshake_ms(probed.socket.path))
-        time.sleep(0.02)
-    check_not_noticed(times)
+        calm_times.append(handshake_ms(calm_port.socket.path))
+        time.sleep(0.01)
+    check_not_noticed(times, calm_times)
     for number, (role, moment) in enumerate(STOP_AT):
         assert victim.link_up(number) == (number in LINKED), f"port {number}"
         # Without INIT, nobody knows which port it is for.
@@ -144,6 +154,7 @@ def test_peer_stopped_at_each_step(start_lifecycle: StartLifecycle,
         victim.wait_traffic(number)
     victim.cmd(f"detach {probe}")
     victim.quit()
+    calm.quit()
 
 
 # -- silence and slowness -------------------------------------------------------------------------
