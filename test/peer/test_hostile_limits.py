@@ -182,6 +182,34 @@ def test_server_cannot_make_a_client_spin(target: Target) -> None:
         assert 4 <= met < 80
 
 
+# -- the log ------------------------------------------------------------------------------------------
+
+COME_AND_GO = 300
+LINES_AT_ONCE, LINE_SECONDS = 64, 0.25
+
+
+def lines_of(target: Target, port: int) -> int:
+    return target.dut.text.count(f"net_memif{port}: ")
+
+
+@pytest.mark.parametrize("port, rudely", [(HONEST, False), (VICTIM, True)],
+                         ids=["in-order", "with-garbage"])
+def test_log_is_not_flooded(target: Target, port: int, rudely: bool) -> None:
+    """A client that comes and goes as fast as it can, or talks nonsense between two handshakes."""
+    before, begin = lines_of(target, port), time.monotonic()
+    for number in range(COME_AND_GO):
+        with contextlib.suppress(Closed, ProtocolError), \
+                Client(Config(id=port, log2=LOG2, timeout=SOON)) as peer:
+            peer.connect(target.address(port))
+            reach(peer, "init" if rudely and number % 2 else "linked")
+            peer.say(wire.Hello())
+            assert peer.observe(SOON).ended
+    lines = lines_of(target, port) - before
+    assert 2 < lines < LINES_AT_ONCE + 2 * (time.monotonic() - begin + 1) / LINE_SECONDS
+    # Whoever reads it learns that there was more.
+    until_logged(target, "lines left out: peers come and go too fast", lambda: target.check(port))
+
+
 # -- who may connect ----------------------------------------------------------------------------------
 
 ASK = """

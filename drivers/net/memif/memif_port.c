@@ -17,6 +17,8 @@
 #include "memif_zc_memory.h"
 
 #define PAUSE_MAX_MS 200
+#define LINES_AT_ONCE 64   /* about connections, in the log */
+#define LINE_MS 250	   /* for each further one */
 #define SETTLE_MS 1000	   /* after a line about one trouble, before one about another */
 #define LAST_BURST_MS 1000 /* a stop waits so long for a burst */
 #define SETTLE_LOOK_US 20
@@ -88,6 +90,30 @@ mif_port_copy_word(const struct mif_port *port)
 	return port->args.zero_copy ? "zero-copy" : "copy";
 }
 
+/*
+ * May a line about connections be logged? A peer that comes and goes as fast as it can would fill the
+ * disk: it gets some lines at once, then one now and then, and the number of those left out.
+ */
+static bool
+may_tell(struct mif_port *port)
+{
+	uint64_t now = mif_ctrl_now();
+
+	port->lines_due = RTE_MAX(port->lines_due, now);
+	if (port->lines_due - now >= LINES_AT_ONCE * LINE_MS) {
+		port->lines_left_out++;
+		return false;
+	}
+	port->lines_due += LINE_MS;
+	if (port->lines_left_out > 0)
+		MIF_LOG(WARNING, port->name,
+				"%u lines left out: peers come and go too fast; restrict who may "
+				"reach the socket",
+				port->lines_left_out);
+	port->lines_left_out = 0;
+	return true;
+}
+
 /* A lasting trouble is said once, not at each of the attempts; a passing one not at all. */
 static void
 tell_trouble(struct mif_port *port, const char *trouble)
@@ -100,7 +126,8 @@ tell_trouble(struct mif_port *port, const char *trouble)
 		return;
 	port->told = now;
 	snprintf(port->trouble, sizeof(port->trouble), "%s", trouble);
-	MIF_LOG(NOTICE, port->name, "not connected: %s", port->trouble);
+	if (may_tell(port))
+		MIF_LOG(NOTICE, port->name, "not connected: %s", port->trouble);
 }
 
 static void
@@ -171,7 +198,8 @@ mif_port_connected(struct mif_port *port, struct mif_session *session)
 	mif_link_attach(port->link, port->args.role, port->args.mode, port->dev);
 	set_link(port, true);
 	port->link_event = true;
-	log_connected(port, &session->conn.geometry);
+	if (may_tell(port))
+		log_connected(port, &session->conn.geometry);
 }
 
 static void
@@ -185,7 +213,8 @@ take_down(struct mif_port *port, const struct mif_conn *conn)
 	port->link_event = mif_port_ready(port);
 	snprintf(port->reason, sizeof(port->reason), "%s%s", conn->by_peer ? "the peer says: " : "",
 			conn->reason);
-	MIF_LOG(NOTICE, port->name, "disconnected from %s: %s", port->peer, port->reason);
+	if (may_tell(port))
+		MIF_LOG(NOTICE, port->name, "disconnected from %s: %s", port->peer, port->reason);
 	snprintf(port->trouble, sizeof(port->trouble), "%s", conn->reason);
 	port->told = mif_ctrl_now();
 	reset_ring_caps(port);

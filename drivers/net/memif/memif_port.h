@@ -55,6 +55,8 @@ struct mif_port {
 	char peer[2 * MIF_NAME_LEN + 16];  /**< whom it is, or was, connected with */
 	uint64_t up_since;		   /**< milliseconds of mif_ctrl_now() */
 	uint64_t told;			   /**< when trouble was told, likewise */
+	uint64_t lines_due;		   /**< when all logged lines were due, likewise */
+	uint32_t lines_left_out;	   /**< of the log, since the last one */
 	struct mif_port_counters counters;
 	struct mif_port_counters cleared; /**< what they were at the last reset */
 	struct mif_counters retired_rx;	  /**< of queues that were released, since the last reset */
