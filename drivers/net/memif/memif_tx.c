@@ -73,6 +73,7 @@ put_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **m
 	bool plain = true;
 	uint32_t ahead;
 
+	mif_tx_prefetch_slots(end, count);
 	for (uint32_t i = 0; i < count; i++) {
 		const struct rte_mbuf *mbuf = mbufs[i];
 		uint32_t slot = (end->cursor + i) & end->mask;

@@ -38,6 +38,21 @@ mif_tx_length(const struct rte_mbuf *mbuf)
 }
 
 /**
+ * Have the descriptors of so many slots, from the cursor on, on their way. They are written, so they
+ * are taken from the peer at once; a server also reads them, and would else ask for them twice.
+ */
+static __rte_always_inline void
+mif_tx_prefetch_slots(const struct mif_ring_end *end, uint32_t count)
+{
+	const uint32_t line = MIF_LINE_SIZE / sizeof(struct mif_desc);
+	const uint32_t first = end->cursor & ~(line - 1);
+	const uint32_t slots = end->cursor - first + count;
+
+	for (uint32_t i = 0; i < slots; i += line)
+		mif_prefetch_first((const uint8_t *)&end->desc[(first + i) & end->mask], true);
+}
+
+/**
  * Copy so many bytes into slots that hold them; their descriptors are in picked, or are those of a
  * client's own buffers.
  *

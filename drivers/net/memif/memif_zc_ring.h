@@ -17,6 +17,7 @@
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
 
+#include "memif_copy.h"
 #include "memif_queue.h"
 #include "memif_ring.h"
 #include "memif_tx.h"
@@ -136,6 +137,21 @@ mif_zc_done(struct mif_queue *queue, struct mif_ring_end *end)
 }
 
 /**
+ * Mbufs go back to their pool, which hands out first what came last: so the application fills them
+ * next, but the server, who has read their first lines, still has these.
+ */
+static __rte_always_inline void
+mif_zc_prefetch_data(struct rte_mempool *pool, struct rte_mbuf *const *mbufs, uint32_t count)
+{
+	/* Where data is going to begin; the mbufs themselves are not looked at. */
+	const size_t data = sizeof(struct rte_mbuf) + rte_pktmbuf_priv_size(pool) +
+			RTE_PKTMBUF_HEADROOM;
+
+	for (uint32_t i = 0; i < count; i++)
+		mif_prefetch_first(RTE_PTR_ADD(mbufs[i], data), true);
+}
+
+/**
  * Transmit: give back the mbufs of so many slots from limit on, which the server has given up. Mbufs in flight are as a pool has them: alone, direct, with one reference.
  */
 static __rte_always_inline void
@@ -149,8 +165,10 @@ mif_zc_reclaim(struct mif_ring_end *end, uint32_t slots)
 		most = RTE_MIN(slots, end->size - first);
 		for (run = 1; run < most && zc->pools[first + run] == zc->pools[first]; run++)
 			;
-		if (likely(zc->pools[first] != NULL))
+		if (likely(zc->pools[first] != NULL)) {
+			mif_zc_prefetch_data(zc->pools[first], &zc->mbufs[first], run);
 			rte_mempool_put_bulk(zc->pools[first], (void **)&zc->mbufs[first], run);
+		}
 		end->limit = (uint16_t)(end->limit + run);
 		slots -= run;
 	}
