@@ -124,10 +124,12 @@ tell_trouble(struct mif_port *port, const char *trouble)
 		return;
 	if (port->trouble[0] != '\0' && now - port->told < SETTLE_MS)
 		return;
+	/* One that lasts is said at a later attempt. */
+	if (!may_tell(port))
+		return;
 	port->told = now;
 	snprintf(port->trouble, sizeof(port->trouble), "%s", trouble);
-	if (may_tell(port))
-		MIF_LOG(NOTICE, port->name, "not connected: %s", port->trouble);
+	MIF_LOG(NOTICE, port->name, "not connected: %s", port->trouble);
 }
 
 static void
