@@ -3,17 +3,15 @@
 
 import subprocess
 from pathlib import Path
-from typing import Dict, Iterator, List
+from typing import Iterator, List
 
 import pytest
 
 from memif import OURS, STOCK, Socket
 from pairs import (End, StartTraffic, assert_delivered, assert_no_errors, check_pair, run_pair)
+from zerocopy import ZERO_COPY, copied
 
-ZERO_COPY = {"zero-copy": "yes"}
 COUNT = 60000
-COPIED = ("tx_copied_unexposed_segments", "tx_copied_shared_segments", "tx_copied_unfit_segments",
-          "rx_copied_buffers")
 
 # EAL keeps a file per page, one per list of pages, or one for everything.
 MOUNTED = "--huge-dir"
@@ -36,10 +34,6 @@ def client(mode: str, count: int = COUNT, **options: object) -> End:
 def free_huge_pages() -> int:
     path = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages")
     return int(path.read_text()) if path.exists() else 0
-
-
-def copied(xstats: Dict[str, int]) -> Dict[str, int]:
-    return {name: xstats[name] for name in COPIED if xstats[name] != 0}
 
 
 @pytest.fixture(name="hugetlbfs")

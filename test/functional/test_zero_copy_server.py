@@ -14,13 +14,13 @@ from pairs import (End, StartTraffic, assert_counters_survive, assert_delivered,
 from test_testpmd import quit_pair, send, settled
 from testpmd import Testpmd
 from traffic import Result
+from zerocopy import ZERO_COPY
 
 MakeMemif = Callable[..., Memif]
 StartTestpmd = Callable[..., Testpmd]
 
 FROM = 512          # bytes: shorter packets are copied
 AT_LENGTH = int(os.environ.get("MIF_ZERO_COPY_PACKETS", "2000000"))
-ZERO_COPY = {"zero-copy": "yes"}
 STOCK_ZERO_COPY = ["--in-memory", "--single-file-segments"]
 
 
