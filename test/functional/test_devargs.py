@@ -15,6 +15,8 @@ from memif import OURS, Socket, build_dir, driver_args, plugin
 from process import Process, cpu, eal_args, unique
 from traffic import PROGRAM, Traffic
 
+pytestmark = pytest.mark.own_ends("options are what it is about")
+
 OPTIONS = ["id", "role", "socket", "socket-abstract", "owner-uid", "owner-gid", "socket-mode",
            "bsize", "rsize", "mac", "secret", "zero-copy", "peer-memory", "mode"]
 

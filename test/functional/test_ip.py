@@ -20,6 +20,8 @@ from test_network import (ADDRESSES, Network, assert_nothing_lost_in_memif, name
 from test_testpmd import quit_pair, settled
 from testpmd import Testpmd, memif_port
 
+pytestmark = pytest.mark.own_ends("with zero-copy it is test_ip_zero_copy.py")
+
 assert namespaces and network, "fixtures"
 
 ROLES = pytest.mark.parametrize("role", ["server", "client"])

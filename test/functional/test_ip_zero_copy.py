@@ -14,6 +14,8 @@ from pairs import End, StartTraffic, assert_delivered, assert_no_errors, check_p
 from test_zero_copy_client import copied
 from test_zero_copy_server import long_ones
 
+pytestmark = pytest.mark.own_ends("zero-copy is what it is about")
+
 COUNT = 20000
 HEADER = 14
 # The pools that mif-traffic sends from are in the file of the one that it receives into.

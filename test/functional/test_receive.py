@@ -54,7 +54,8 @@ def test_scatter(start_traffic: StartTraffic, socket: Socket, sender_role: str, 
     receiver = End(OURS, "receive", memif=memif, options={"mbuf_size": mbuf_size})
     results = check_pair(start_traffic, socket, *in_roles(sender_role, sender, receiver))
     _, got = pick(sender_role, results)
-    assert got.data["max_segs"] == -(-9000 // mbuf_size)
+    lends = sender_role == "client" and receiver.is_zero_copy("server")
+    assert got.data["max_segs"] == (1 if lends else -(-9000 // mbuf_size))
 
 
 @receiver_roles
@@ -89,7 +90,9 @@ def test_small_pool(start_traffic: StartTraffic, socket: Socket, sender_role: st
     assert got.stats["ipackets"] == sent.stats["opackets"] == count
     assert got.stats["ibytes"] == sent.stats["obytes"]
     assert got.stats["ierrors"] == got.stats["imissed"] == 0
-    assert got.stats["rx_nombuf"] > 0, "the pool was never empty: this test tests nothing"
+    # A lent packet holds its slot, too: there may be fewer of those.
+    if not receiver.is_zero_copy("server"):
+        assert got.stats["rx_nombuf"] > 0, "the pool was never empty: this test tests nothing"
 
 
 @receiver_roles

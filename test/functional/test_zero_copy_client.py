@@ -11,6 +11,8 @@ from memif import OURS, STOCK, Socket
 from pairs import (End, StartTraffic, assert_delivered, assert_no_errors, check_pair, run_pair)
 from zerocopy import ZERO_COPY, copied
 
+pytestmark = pytest.mark.own_ends("zero-copy is what it is about")
+
 COUNT = 60000
 
 # EAL keeps a file per page, one per list of pages, or one for everything.

@@ -13,6 +13,8 @@ from testpmd import Testpmd
 from traffic import Result, Traffic
 from zerocopy import COPIED, ZERO_COPY
 
+pytestmark = pytest.mark.own_ends("zero-copy is what it is about")
+
 StartTraffic = Callable[..., Traffic]
 StartTestpmd = Callable[..., Testpmd]
 

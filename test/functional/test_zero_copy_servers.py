@@ -17,6 +17,8 @@ from memifpeer import Closed, Config, Listener, Server  # noqa: E402
 from memifpeer.session import ProtocolError  # noqa: E402
 from memifpeer.wire import Hello  # noqa: E402
 
+pytestmark = pytest.mark.own_ends("zero-copy is what it is about")
+
 LOG2 = 8
 StartTraffic = Callable[..., Traffic]
 PAGES = ["--in-memory", "-m", "256"]
@@ -67,7 +69,7 @@ def xstats(result: Result) -> dict:
 
 
 def assert_nothing_kept(result: Result) -> None:
-    assert result.data["leaked_mbufs"] == 0
+    assert result.leaked_mbufs == 0
 
 
 @pytest.mark.parametrize("max_region", [0, 1, 2, 255])

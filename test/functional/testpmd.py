@@ -7,6 +7,7 @@ import shutil
 import time
 from typing import Dict, List, Optional, Sequence
 
+import ends
 from memif import OURS, driver_args
 from process import PATIENCE, Process, ProgramError, cpu, eal_args
 
@@ -28,6 +29,8 @@ class Testpmd(Process):
     def __init__(self, vdevs: Sequence[str], options: Sequence[str] = (), driver: str = OURS,
                  cpu_number: int = 0, memory: Optional[List[str]] = None,
                  netns: Optional[str] = None) -> None:
+        vdevs = [ends.vdev_of(vdev, driver == OURS) for vdev in vdevs]
+        memory = ends.memory_of(vdevs, driver == OURS, memory)
         lcores = f"0@{cpu(cpu_number + 1)},1@{cpu(cpu_number)}"
         command = ["stdbuf", "-oL", program(), *eal_args(lcores, memory), *driver_args(driver),
                    *(f"--vdev={vdev}" for vdev in vdevs), "--", "--interactive",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
+import ends
 from memif import build_dir, driver_args
 from process import Process, ProgramError, cpu, unique
 
@@ -127,6 +128,7 @@ class Lifecycle(Process):
     def __init__(self, driver: str = "ours", extra: Sequence[str] = (),
                  memory: Sequence[str] = MEMORY, primary: Optional["Lifecycle"] = None) -> None:
         cpus = f"({cpu(0)},{cpu(1)})"
+        self._ours = driver == "ours"
         self.prefix = primary.prefix if primary else unique("mifl")
         self._primary = primary is None
         # The caches of a pool belong to lcores: each process needs its own.
@@ -163,7 +165,7 @@ class Lifecycle(Process):
 
     def attach(self, vdev: str, queues: int = 1) -> int:
         """Attaches and sets up a port; returns its number."""
-        port = int(self.cmd(f"attach {vdev}")[0])
+        port = int(self.cmd(f"attach {ends.vdev_of(vdev, self._ours)}")[0])
         self.cmd(f"setup {port} {queues}")
         return port
 

@@ -3,6 +3,7 @@
 
 from typing import Callable, List, Tuple
 
+import ends
 from memifpeer import Client, Config, Listener, Server
 
 Step = Tuple[str, Callable[[], object]]
@@ -28,15 +29,17 @@ def client_steps(client: Client, address: str) -> List[Step]:
 
 
 def server_steps(server: Server, listener: Listener, rings: int = 2) -> List[Step]:
-    """All steps of a server whose client has one region and so many rings."""
+    """All steps of a server whose client has so many rings: in one region, or in two as its mbufs are
+    in another one, and mif-lifecycle has all memory in one file."""
     steps: List[Step] = [
         ("accept", lambda: server.accept(listener)),
         ("send HELLO", server.send_hello),
         ("recv INIT", server.recv_init),
         ("send ACK of INIT", server.send_ack),
-        ("recv ADD_REGION", server.recv_region),
-        ("send ACK of region", server.send_ack),
     ]
+    for number in range(2 if ends.zero_copy("client") else 1):
+        steps += [(f"recv ADD_REGION {number}", server.recv_region),
+                  (f"send ACK of region {number}", server.send_ack)]
     for number in range(rings):
         steps += [(f"recv ADD_RING {number}", server.recv_ring),
                   (f"send ACK of ring {number}", server.send_ack)]

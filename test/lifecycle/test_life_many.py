@@ -182,6 +182,7 @@ def test_hostile_client_delays_nobody(start_lifecycle: StartLifecycle,
     program.quit()
 
 
+@pytest.mark.own_ends("not yet: clients with zero-copy delay others by seconds here")
 @pytest.mark.parametrize("ports,options", [
     (8, {"rsize": 10}),                     # 4 MB each
     (4, {"rsize": 13, "bsize": 3600}),      # 60 MB each

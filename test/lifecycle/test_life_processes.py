@@ -15,6 +15,8 @@ from process import PATIENCE, unique
 from programs import (CommandError, Lifecycle, Load, check_resources, resources,
                       settled_resources, wait_until)
 
+pytestmark = pytest.mark.own_ends("secondary processes behind a zero-copy server only send")
+
 KILLS = int(os.environ.get("MIF_SECONDARY_KILLS", "20"))
 PEER_KILLS = int(os.environ.get("MIF_SECONDARY_PEER_KILLS", "50"))
 ROLES = ["server", "client"]    # of the driver

@@ -15,6 +15,8 @@ from memifpeer import Client, Config
 from process import unique
 from programs import Lifecycle, resources, threads, wait_until
 
+pytestmark = pytest.mark.own_ends("zero-copy is what it is about")
+
 StartLifecycle = Callable[..., Lifecycle]
 
 LOG2 = 6

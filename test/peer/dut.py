@@ -18,6 +18,8 @@ import tty
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
+import ends
+
 STOCK_FOLDER = "/usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0"
 PROMPT = b"testpmd> "
 _numbers = itertools.count()
@@ -54,7 +56,7 @@ class Dut:
                    "--lcores", "0@(0-1),1@(0-1)", "--no-shconf", "--no-huge", "-m", "256",
                    "--no-pci", "--no-telemetry", "--file-prefix", self.prefix]
         command += ["-d", str(plugin)] if plugin is not None else []
-        command += [f"--vdev={vdev}" for vdev in vdevs]
+        command += [f"--vdev={ends.vdev_of(vdev, plugin is not None)}" for vdev in vdevs]
         command += ["--", "-i", "--port-topology=loop", "--forward-mode=io",
                     "--disable-link-check", "--mask-event=intr_lsc", f"--rxq={queues}",
                     f"--txq={queues}", f"--total-num-mbufs={mbufs}", *extra]

@@ -88,7 +88,7 @@ def start(folder: Path, **more: Any) -> Ours:
 
 
 @pytest.fixture(scope="module")
-def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ours]:
+def ours(tmp_path_factory: pytest.TempPathFactory, _ends: object) -> Iterator[Ours]:
     setup = start(tmp_path_factory.mktemp("ours"))
     with setup.dut:
         setup.dut.command("start")
@@ -200,6 +200,7 @@ def test_server_writes_only_what_is_its_own(ours, packets) -> None:
 
 # -- what a client sends ---------------------------------------------------------------------------
 
+@pytest.mark.own_ends("the memory of a client that copies")
 @pytest.mark.parametrize("name", CLIENTS)
 def test_client_messages(ours, name: str) -> None:
     with ours.peer(name, until="connect") as server:
@@ -331,6 +332,7 @@ def test_server_takes_every_ring_size(ours, packets, log2: int) -> None:
         sent.check_packets(client.exchange(0, out, window=min(64, 1 << log2)), out)
 
 
+@pytest.mark.own_ends("its pieces are as long as the buffers of a client that copies")
 def test_chains_with_pieces_of_any_size(ours, packets) -> None:
     for name in ("server-path", "client-512"):
         with ours.peer(name, log2=8, bsize=512) as peer:

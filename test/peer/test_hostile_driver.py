@@ -157,7 +157,7 @@ class Target:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+def running(tmp_path_factory: pytest.TempPathFactory, _ends: object) -> Iterator[Target]:
     target = Target(tmp_path_factory.mktemp("target"))
     try:
         target.start()

@@ -67,7 +67,7 @@ class Target:
 
 
 @pytest.fixture(scope="module")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+def target(tmp_path_factory: pytest.TempPathFactory, _ends: object) -> Iterator[Target]:
     # Not below pytest's own folder, which is for its user alone.
     folder = Path(subprocess.check_output(["mktemp", "-d", "/tmp/mifXXXXXX"], text=True).strip())
     made = None

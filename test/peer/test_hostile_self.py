@@ -10,6 +10,8 @@ import pytest
 from memifpeer import (Channel, Client, Closed, Config, ProtocolError, Server, TimedOut, hostile)
 from memifpeer.session import Disconnected
 
+pytestmark = pytest.mark.own_ends("peers of the same kind")
+
 BASE = Config(log2=6, bsize=512, timeout=2.0)
 
 

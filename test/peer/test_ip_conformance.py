@@ -20,6 +20,7 @@ from memifpeer.session import Disconnected, Session
 from memifpeer.shm import DESC_NEXT, Desc
 
 pytestmark = [
+    pytest.mark.own_ends("buffers and headers of a client that copies"),
     pytest.mark.skipif(dut.testpmd_path() is None, reason="dpdk-testpmd is not installed"),
     pytest.mark.skipif(dut.own_plugin() is None, reason="our driver is not built (MIF_PLUGIN)"),
 ]

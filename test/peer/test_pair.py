@@ -10,6 +10,8 @@ from memifpeer import (Channel, Client, Closed, Config, Listener, Outcome, Proto
                        TimedOut, wire)
 from memifpeer.session import Disconnected
 
+pytestmark = pytest.mark.own_ends("peers of the same kind")
+
 
 def exchange_both_ways(client, server, sent, qid=0) -> None:
     """Client to server and back, then server to client and back."""

@@ -11,6 +11,8 @@ from memifpeer import shm
 from memifpeer.ring import ClientTx, ServerRx, pieces
 from memifpeer.shm import Desc, Region, Ring
 
+pytestmark = pytest.mark.own_ends("no ports")
+
 
 def test_ring_layout() -> None:
     region = Region.create(4096)

@@ -13,6 +13,7 @@ from memifpeer import Client, Config, Listener, Server
 from memifpeer.session import Disconnected
 
 pytestmark = [
+    pytest.mark.own_ends("the stock driver with peers that copy"),
     pytest.mark.skipif(dut.testpmd_path() is None, reason="dpdk-testpmd is not installed"),
     pytest.mark.skipif(not Path(dut.STOCK_FOLDER, "librte_net_memif.so").exists(),
                        reason=f"no stock net_memif in {dut.STOCK_FOLDER}"),

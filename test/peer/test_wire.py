@@ -6,6 +6,8 @@ import pytest
 from memifpeer import wire
 from sent import u16, u32, u64
 
+pytestmark = pytest.mark.own_ends("no ports")
+
 SECRET = bytes(range(1, 25))
 NAME = bytes(range(65, 97))         # 32 bytes, no NUL: a peer may fill the last byte
 
