@@ -257,12 +257,16 @@ take_any(struct mif_queue *queue, struct mif_ring_end *end, uint32_t ready,
 	return slots;
 }
 
-/* Take up to count packets of any kind from *ready slots; with *ready unchanged, all have to wait. */
+/*
+ * Look at up to count packets of any kind in *ready slots. Returns how many there are in mbufs; fewer
+ * than count when some were dropped, or the ring has to wait.
+ */
 static __rte_always_inline uint16_t
 take_each(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
 		uint16_t count, uint32_t *ready, const enum mif_mode mode)
 {
 	uint16_t done = 0;
+	uint16_t tries = 0;
 	uint32_t slots;
 
 	do {
@@ -270,7 +274,7 @@ take_each(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **m
 		*ready -= slots;
 		if (slots != 0 && mbufs[done] != NULL)
 			done++;
-	} while (slots != 0 && done < count && *ready != 0);
+	} while (slots != 0 && ++tries < count && *ready != 0);
 	return done;
 }
 
@@ -303,7 +307,8 @@ receive(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbu
 	uint32_t ready = mif_rx_ready(queue, end, mif_zc_posted(end));
 	const bool idle = ready == 0;
 	uint16_t done = 0;
-	uint32_t left, part;
+	uint16_t taken;
+	uint32_t part;
 
 	while (ready != 0 && done < count) {
 		part = RTE_MIN(RTE_MIN(ready, (uint32_t)(count - done)), (uint32_t)MIF_RX_CHUNK);
@@ -312,10 +317,11 @@ receive(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbu
 			done = (uint16_t)(done + part);
 			continue;
 		}
-		left = ready;
-		done = (uint16_t)(done +
-				take_mixed(queue, end, &mbufs[done], (uint16_t)part, &ready, mode));
-		if (ready == left)
+		taken = take_mixed(queue, end, &mbufs[done], (uint16_t)part, &ready, mode);
+		done = (uint16_t)(done + taken);
+		/* A burst drops no more than it was asked for, as without scatter a packet's bad end may
+		 * come after 64 kB that were copied. */
+		if (taken < part)
 			break;
 	}
 	refill(queue, end, idle, mode);
