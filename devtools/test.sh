@@ -11,7 +11,7 @@ CLANG_BUILD=$ROOT/build-clang
 LOGS=$BUILD/logs
 RESULTS=$LOGS/results.jsonl
 FUZZ_SECONDS=${MIF_FUZZ_SECONDS:-60} # for each target
-LIMIT=2700 # seconds for everything, on a loaded machine; a quiet one takes half of it
+LIMIT=4500 # seconds for everything, on a loaded machine; a quiet one takes less than half of it
 
 usage() {
 	cat <<-END
