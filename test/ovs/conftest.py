@@ -26,7 +26,7 @@ from process import Process  # noqa: E402
 from traffic import PROGRAM, Traffic  # noqa: E402
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def running_lab() -> Iterator[Lab]:
     reason = netns.missing(("ping", "iperf3", "sysctl")) or switch.missing()
     if reason:
