@@ -16,12 +16,14 @@ for folder in (HERE, HERE.parent / "functional"):
 
 pytest.register_assert_rewrite("wakeups", "telemetry")
 
+from fixtures import processes, start_testpmd, start_traffic, starter  # noqa: E402
 from memif import Socket, build_dir, plugin  # noqa: E402
 from process import Process, unique  # noqa: E402
 from telemetry import Talker  # noqa: E402
-from testpmd import Testpmd  # noqa: E402
-from traffic import PROGRAM, Traffic  # noqa: E402
+from traffic import PROGRAM  # noqa: E402
 from wakeups import Intr  # noqa: E402
+
+assert processes and start_testpmd and start_traffic, "fixtures"
 
 PROGRAMS = [PROGRAM, "test/ethdev/mif-ethdev", "test/ethdev/mif-intr"]
 
@@ -34,29 +36,6 @@ def ethdev_built() -> None:
 
 
 @pytest.fixture
-def processes() -> Iterator[List[Process]]:
-    """Processes of the test; all are gone after it."""
-    started: List[Process] = []
-    yield started
-    for process in reversed(started):
-        process.close()
-
-
-def starter(processes: List[Process], kind: type) -> Callable[..., Any]:
-    def start(*args: Any, **kwargs: Any) -> Any:
-        process = kind(*args, **kwargs)
-        processes.append(process)
-        return process
-    return start
-
-
-@pytest.fixture
-def start_traffic(processes: List[Process]) -> Callable[..., Traffic]:
-    """Starts a mif-traffic; the arguments are those of Traffic."""
-    return starter(processes, Traffic)
-
-
-@pytest.fixture
 def start_intr(processes: List[Process]) -> Callable[..., Intr]:
     """Starts a mif-intr; the arguments are those of Intr."""
     return starter(processes, Intr)
@@ -66,12 +45,6 @@ def start_intr(processes: List[Process]) -> Callable[..., Intr]:
 def start_talker(processes: List[Process]) -> Callable[..., Talker]:
     """Starts a testpmd with telemetry, and waits for its prompt."""
     return lambda *args, **kwargs: starter(processes, Talker)(*args, **kwargs).wait_ready()
-
-
-@pytest.fixture
-def start_testpmd(processes: List[Process]) -> Callable[..., Testpmd]:
-    """Starts a testpmd, and waits for its prompt."""
-    return lambda *args, **kwargs: starter(processes, Testpmd)(*args, **kwargs).wait_ready()
 
 
 @pytest.fixture

@@ -19,21 +19,22 @@ def processes() -> Iterator[List[Process]]:
         process.close()
 
 
-@pytest.fixture
-def start_traffic(processes: List[Process]) -> Callable[..., Traffic]:
-    """Starts a mif-traffic; the arguments are those of Traffic."""
-    def start(*args: Any, **kwargs: Any) -> Traffic:
-        process = Traffic(*args, **kwargs)
+def starter(processes: List[Process], kind: type) -> Callable[..., Any]:
+    """Starts a program of this kind, which ends with the test; the arguments are those of the kind."""
+    def start(*args: Any, **kwargs: Any) -> Any:
+        process = kind(*args, **kwargs)
         processes.append(process)
         return process
     return start
 
 
 @pytest.fixture
+def start_traffic(processes: List[Process]) -> Callable[..., Traffic]:
+    """Starts a mif-traffic; the arguments are those of Traffic."""
+    return starter(processes, Traffic)
+
+
+@pytest.fixture
 def start_testpmd(processes: List[Process]) -> Callable[..., Testpmd]:
     """Starts a testpmd and waits for its prompt; the arguments are those of Testpmd."""
-    def start(*args: Any, **kwargs: Any) -> Testpmd:
-        process = Testpmd(*args, **kwargs)
-        processes.append(process)
-        return process.wait_ready()
-    return start
+    return lambda *args, **kwargs: starter(processes, Testpmd)(*args, **kwargs).wait_ready()

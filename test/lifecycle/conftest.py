@@ -16,7 +16,7 @@ for folder in (HERE, HERE.parent / "functional", HERE.parent / "peer"):
 
 pytest.register_assert_rewrite("programs")
 
-from fixtures import processes, start_testpmd  # noqa: E402
+from fixtures import processes, start_testpmd, starter  # noqa: E402
 from memif import Socket, build_dir, plugin  # noqa: E402
 from process import Process, unique  # noqa: E402
 from programs import LIFECYCLE, LOAD, Lifecycle, Load  # noqa: E402
@@ -35,21 +35,13 @@ def lifecycle_built() -> None:
 @pytest.fixture
 def start_lifecycle(processes: List[Process]) -> Callable[..., Lifecycle]:
     """Starts a mif-lifecycle and waits until it takes commands."""
-    def start(*args: Any, **kwargs: Any) -> Lifecycle:
-        process = Lifecycle(*args, **kwargs)
-        processes.append(process)
-        return process.wait_ready()
-    return start
+    return lambda *args, **kwargs: starter(processes, Lifecycle)(*args, **kwargs).wait_ready()
 
 
 @pytest.fixture
 def start_load(processes: List[Process]) -> Callable[..., Load]:
     """Starts a mif-load; the arguments are those of Load."""
-    def start(*args: Any, **kwargs: Any) -> Load:
-        process = Load(*args, **kwargs)
-        processes.append(process)
-        return process
-    return start
+    return starter(processes, Load)
 
 
 @pytest.fixture
