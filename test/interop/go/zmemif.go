@@ -3,7 +3,7 @@
 //go:build zmemif
 
 // The same program on zmemif, a fork of gomemif. Its module is not among those of go.mod: the test
-// gives another go.mod, with a checkout of it (see test_go_zmemif.py).
+// gives another go.mod, with a checkout of it (see gopeer.py).
 
 package main
 
