@@ -6,7 +6,6 @@ fuzzer long to find by itself, such as a complete handshake.
 The bytes are what the targets' read functions take; an input that ends early goes on with zeros.
 """
 
-import shutil
 import struct
 from pathlib import Path
 from typing import Dict, List
@@ -111,6 +110,7 @@ def ring() -> Dict[str, bytes]:
         seeds[f"{name}-rx-changes"] = rx + fill(32, 64) + change * 3 + burst(32)
         seeds[f"{name}-rx-follows"] = rx + follow + burst(64) + follow + burst(64)
         seeds[f"{name}-rx-jump"] = rx + bytes([5, 0, 0xff, 0x7f, 0]) + burst(10)
+        seeds[f"{name}-tx-ahead"] = tx + bytes([5, 0, 0, 0, 0]) + burst(40, *[60] * 40)
         seeds[f"{name}-tx-full"] = (ring_cfg(role, True, log2=2) + fill(4, 500) +
                                     burst(6, *[400] * 6) + emptied + burst(3, 1500, 90, 0))
         seeds[f"{name}-tx-too-long"] = tx + fill(32, 2048) + bytes([7, 1]) + long_packet
@@ -182,10 +182,9 @@ def handshake() -> Dict[str, bytes]:
 def main() -> None:
     targets = {"fuzz_msg": msg, "fuzz_conn": conn, "fuzz_devargs": devargs, "fuzz_ring": ring,
                "fuzz_race": race, "fuzz_handshake": handshake}
-    shutil.rmtree(CORPUS, ignore_errors=True)
     for target, make in targets.items():
         folder = CORPUS / target
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         for name, data in make().items():
             (folder / name).write_bytes(data)
         print(f"{target}: {len(list(folder.iterdir()))} seeds")
