@@ -17,11 +17,13 @@ PROGRESS=10 # seconds between two progress lines
 
 usage() {
 	cat <<-END
-		usage: devtools/fuzz.sh [--seconds N] [--timeout N] [--jobs N] [TARGET...]
+		usage: devtools/fuzz.sh [--seconds N] [--timeout N] [--jobs N] [--seed N] [TARGET...]
 		  --seconds N  how long each target runs (60)
 		  --timeout N  one input may not take so many seconds (60); more for a process that
 		               others keep from running
 		  --jobs N     so many targets at a time (as many as there are cores)
+		  --seed N     of what is tried (1: what one run finds the next one finds too, as far as
+		               both come; 0: another one each time)
 		  TARGET       ${TARGETS[*]}
 		What they find to be of interest is kept in build-fuzz/corpus/, what makes them fail in
 		build-fuzz/crashes/; run build-fuzz/test/fuzz/TARGET FILE to see it again.
@@ -68,7 +70,7 @@ run_target() {
 	ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_stack_use_after_return=1 \
 		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 		nice -n 10 "$BUILD/test/fuzz/$name" "$corpus" "$SOURCE/corpus/$name" \
-		"${FUZZER[@]}" "${options[@]}" -timeout="$timeout" -max_total_time="$seconds" \
+		"${FUZZER[@]}" "${options[@]}" -timeout="$timeout" -max_total_time="$seconds" -seed="$seed" \
 		-artifact_prefix="$BUILD/crashes/$name-" \
 		</dev/null >"$BUILD/logs/$name.log" 2>&1 &
 	pids[$name]=$!
@@ -159,10 +161,11 @@ report() {
 seconds=60
 timeout=60
 jobs=0
+seed=1
 targets=()
 while (($# > 0)); do
 	case $1 in
-	--seconds | --timeout | --jobs)
+	--seconds | --timeout | --jobs | --seed)
 		(($# > 1)) && [[ $2 =~ ^[0-9]+$ ]] || die "$1 wants a number"
 		declare "${1#--}=$2"
 		shift
