@@ -137,10 +137,16 @@ class Target:
             with self.listening(port) as listener:
                 return self.check(port, listener)
         assert self.dut.alive, self.dut.text[-2000:]
-        sent.check_packets(self.honest.exchange(0, PROBE), PROBE)
+        self.check_honest()
         with self.linked(port, listener) as peer:
             sent.check_packets(peer.exchange(0, PROBE), PROBE)
             peer.disconnect("checked")
+
+    def check_honest(self) -> None:
+        """The honest peer's packets return. First what an exchange left that took too long: one
+        slow moment shall not fail the second try as well."""
+        self.honest.recv(0)
+        sent.check_packets(self.honest.exchange(0, PROBE), PROBE)
 
     def resources(self) -> Tuple[int, int]:
         """Its open descriptors, and the mappings of peers' memory."""
@@ -230,7 +236,7 @@ def test_silent_peers_are_dropped(target: Target) -> None:
     for thread in threads:
         thread.start()
     time.sleep(0.3)
-    sent.check_packets(target.honest.exchange(0, PROBE), PROBE)
+    target.check_honest()
     for thread in threads:
         thread.join()
     assert not problems
@@ -250,7 +256,7 @@ def test_many_silent_connections(target: Target) -> None:
     """The honest peer goes on; when the silent are gone, so does a newcomer."""
     channels = stall.connects_many(target.address(0), 500)
     try:
-        sent.check_packets(target.honest.exchange(0, PROBE), PROBE)
+        target.check_honest()
         assert len(os.listdir(f"/proc/{target.dut.pid}/fd")) < 1000
     finally:
         for channel in channels:
