@@ -35,7 +35,10 @@ slot_of(struct fixture *fix, uint16_t index)
 	return &fix->slots[index & (SLOTS - 1)];
 }
 
-/* The client fills so many slots, the receiver takes them; it lends those whose bits are set, the first one's is bit 0. */
+/*
+ * The client fills so many slots, the receiver takes them; it lends those whose bits are set, the
+ * first one's is bit 0.
+ */
 static void
 take(struct fixture *fix, unsigned int count, unsigned int lent)
 {

@@ -120,6 +120,7 @@ void mif_link_forget(const struct mif_port_counters *counters);
 
 /** Links with mbufs and these counters that still wait for a burst, after another look at them. */
 unsigned int mif_link_lingering(const struct mif_port_counters *counters);
+
 /**
  * A process is gone, and was perhaps killed while it held a ring's lock.
  *

@@ -152,7 +152,8 @@ mif_zc_prefetch_data(struct rte_mempool *pool, struct rte_mbuf *const *mbufs, ui
 }
 
 /**
- * Transmit: give back the mbufs of so many slots from limit on, which the server has given up. Mbufs in flight are as a pool has them: alone, direct, with one reference.
+ * Transmit: give back the mbufs of so many slots from limit on, which the server has given up.
+ * Mbufs in flight are as a pool has them: alone, direct, with one reference.
  */
 static __rte_always_inline void
 mif_zc_reclaim(struct mif_ring_end *end, uint32_t slots)

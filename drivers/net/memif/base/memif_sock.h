@@ -59,7 +59,8 @@ struct mif_sock_listener {
  * replaced; anything else that stands in the way is left alone.
  *
  * @return 0; -EADDRINUSE when somebody listens there; -EEXIST when the path is no socket; -EBUSY when
- *         the file may be stale, but another process keeps the folder locked (flock(2)); another negative errno. On errors nothing is left behind.
+ *         the file may be stale, but another process keeps the folder locked (flock(2)); another
+ *         negative errno. On errors nothing is left behind.
  */
 int mif_sock_listen(struct mif_sock_listener *listener, const struct mif_sockaddr *addr,
 		const struct mif_sock_access *access);
