@@ -11,7 +11,8 @@ import ends
 from memif import OURS, driver_args
 from process import PATIENCE, Process, ProgramError, cpu, eal_args
 
-PROMPT = "testpmd> "
+# Another thread of testpmd may say in the middle of it that a link has changed.
+PROMPT = re.compile(r"(?:\nPort \d+: [\w ]+ event\n)*".join("testpmd> "))
 
 
 def program() -> str:
@@ -51,7 +52,7 @@ class Testpmd(Process):
         start = self._seen
         self.send_line(line)
         self._seen = self.wait_for(PROMPT, timeout, start)
-        return self.stdout[start:self._seen - len(PROMPT)]
+        return PROMPT.split(self.stdout[start:self._seen])[0]
 
     def stats(self, port: int = 0) -> Dict[str, int]:
         """'show port stats' as {"RX-packets": 0, ...}."""
