@@ -79,7 +79,7 @@ def test_small_pool(start_traffic: StartTraffic, socket: Socket, sender_role: st
     is lost or cut, all stays in the ring until there are mbufs again; nothing leaks.
     """
     memif = {"rsize": 6, "bsize": 512}
-    count = 200 * pool_size
+    count = 50 * pool_size
     sender = End(OURS, "send", count, memif=memif, options={"size": "60-1500", "segs": 2})
     receiver = End(OURS, "receive", memif=memif, options={
         "pool_size": pool_size, "mbuf_size": mbuf_size, "hold": pool_size, "rx_burst": "32,3"})

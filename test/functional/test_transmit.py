@@ -30,7 +30,7 @@ def test_ring_full_at_every_position(start_traffic: StartTraffic, socket: Socket
     """Packets of 1 to as many slots as the ring has: it fills up before, in and after chains."""
     bsize = 64
     memif = {"rsize": rsize, "bsize": bsize}
-    sender = End(OURS, "send", 30000, memif=memif, options={
+    sender = End(OURS, "send", 10000, memif=memif, options={
         "size": f"46-{bsize << rsize}", "segs": 3, "burst": "1,2,3,5,32", "no_retry": not retry})
     receiver = End(receiver_driver, "receive", memif=memif, options={"rx_burst": "1,32,2"})
     results = check_pair(start_traffic, socket, *in_roles(sender_role, sender, receiver))
