@@ -154,12 +154,15 @@ def testpmd_command(options: argparse.Namespace, role: str, socket: Path, cpu: i
     command = [options.testpmd, "--lcores", f"0@{cpu},1@{cpu}", "--no-pci", "--no-telemetry",
                *memory_options(), "-m", str(MEMORY_MB), "--file-prefix", file_prefix(role),
                # Tells which plugins are opened, and in which order.
-               "--log-level", "lib.eal:debug"]
+               "--log-level", "lib.eal:debug",
+               # Lines about the link, the driver's or testpmd's, would fall into the prompt.
+               "--log-level", "pmd.net.memif:warning"]
     if options.plugin:
         command += ["-d", options.plugin]
     command += [f"--vdev=net_memif0,role={role},id=0,socket={socket},socket-abstract=no",
-                "--", "-i", "--disable-link-check", "--total-num-mbufs=16384",
-                "--forward-mode=io", f"--burst={options.burst}", f"--txpkts={options.size}"]
+                "--", "-i", "--disable-link-check", "--mask-event=intr_lsc",
+                "--total-num-mbufs=16384", "--forward-mode=io", f"--burst={options.burst}",
+                f"--txpkts={options.size}"]
     return command
 
 

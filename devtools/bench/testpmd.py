@@ -46,7 +46,9 @@ class Testpmd(Child):
 
     def __init__(self, meeting: Meeting, role: str) -> None:
         tools = meeting.tools
-        command = [tools.testpmd, *meeting.eal(role), "--", "-i", "--disable-link-check",
+        # Lines about the link, testpmd's or the driver's, would fall into the prompt.
+        command = [tools.testpmd, *meeting.eal(role), "--log-level=pmd.net.memif:warning",
+                   "--", "-i", "--disable-link-check", "--mask-event=intr_lsc",
                    f"--total-num-mbufs={MBUFS}", "--rxd=1024", "--txd=1024", "--burst=32"]
         super().__init__(f"testpmd {role} of {meeting.pair.name}", command,
                          cpus()[role == CLIENT], tools.environment)

@@ -26,7 +26,7 @@ class Talker(Testpmd):
         command = ["stdbuf", "-oL", program(), "--lcores", lcores, "--no-pci", "--file-prefix",
                    self.prefix, *memory_args(), *driver_args(driver),
                    *(f"--vdev={vdev}" for vdev in vdevs), "--", "--interactive",
-                   "--total-num-mbufs=4096"]
+                   "--mask-event=intr_lsc", "--total-num-mbufs=4096"]
         Process.__init__(self, command)
         self.driver = driver
         self._seen = 0

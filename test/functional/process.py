@@ -3,13 +3,12 @@
 
 import itertools
 import os
-import re
 import signal
 import subprocess
 import threading
 import time
 from pathlib import Path
-from typing import IO, Dict, List, Optional, Pattern, Union
+from typing import IO, Dict, List, Optional
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -101,22 +100,20 @@ class Process:
         return (f"$ {' '.join(self.command)}\n[exit status {self._child.poll()}]\n"
                 f"--- stdout\n{self.stdout[-6000:]}\n--- stderr\n{self.stderr[-6000:]}")
 
-    def wait_for(self, text: Union[str, Pattern[str]], timeout: float = PATIENCE, start: int = 0,
+    def wait_for(self, text: str, timeout: float = PATIENCE, start: int = 0,
                  pipe: str = "stdout") -> int:
         """Waits until stdout, or stderr, has the text from `start` on; returns where it ends."""
-        pattern = re.compile(re.escape(text)) if isinstance(text, str) else text
         deadline = time.monotonic() + timeout
         with self._changed:
             while True:
-                found = pattern.search(getattr(self, pipe), start)
-                if found:
-                    return found.end()
+                found = getattr(self, pipe).find(text, start)
+                if found >= 0:
+                    return found + len(text)
                 left = deadline - time.monotonic()
                 if left <= 0 or not any(reader.is_alive() for reader in self._readers):
                     break
                 self._changed.wait(min(left, 0.2))
-        wanted = text if isinstance(text, str) else text.pattern
-        raise ProgramError(f"no '{wanted}' within {timeout} s:\n{self.describe()}")
+        raise ProgramError(f"no '{text}' within {timeout} s:\n{self.describe()}")
 
     def send_line(self, line: str = "") -> None:
         try:

@@ -92,8 +92,7 @@ def test_cycles(start_lifecycle: StartLifecycle, start_peer: Callable[[Memif], A
 
 # -- testpmd --------------------------------------------------------------------------------------
 
-# Its lines about events would fall into its prompt.
-TESTPMD = [f"--rxq={QUEUES}", f"--txq={QUEUES}", "--disable-link-check", "--mask-event=intr_lsc"]
+TESTPMD = [f"--rxq={QUEUES}", f"--txq={QUEUES}", "--disable-link-check"]
 MEMORY = ["--no-huge", "-m", "256", "--no-shconf"]
 
 

@@ -89,8 +89,7 @@ def test_testpmd_survives_kill9(start_testpmd: Callable[..., Any], start_load: S
                                 killed: str) -> None:
     port = port_of(0, other(killed))
     testpmd = start_testpmd([port.vdev()], [
-        f"--rxq={QUEUES}", f"--txq={QUEUES}", "--port-topology=loop", "--disable-link-check",
-        "--mask-event=intr_lsc"],
+        f"--rxq={QUEUES}", f"--txq={QUEUES}", "--port-topology=loop", "--disable-link-check"],
         memory=["--no-huge", "-m", "256", "--no-shconf"])
     testpmd.forward("io")
     kill_on_all(start_load, [port], 10, SEED)
