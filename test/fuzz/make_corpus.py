@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Writes the seed inputs of the fuzz targets into corpus/TARGET/: one for each thing that takes a
-fuzzer long to find by itself, such as a complete handshake.
+fuzzer long to find by itself, such as a complete handshake. Other files there are kept: inputs that
+have once made a target fail.
 
 The bytes are what the targets' read functions take; an input that ends early goes on with zeros.
 """
