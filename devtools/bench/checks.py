@@ -9,26 +9,36 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from . import testpmd
+from .document import table
 from .ends import PAIRS, Tools
 from .plan import DISTURBED
 from .stats import Spread, ratio
-from .tools import find_plugin, in_library
+from .svg import Series, bars
+from .tools import build_everything, plugin_of
 
 SIZE = 64
 SECONDS = 0.3
-SESSIONS = 5
-ROUNDS = 4  # of each session
+SESSIONS = 12
+ROUNDS = 2  # of each session
 WANTED = 0.97  # of the rate without checks; what the project promises
+CLEAN_LEAST = 3  # measurements that nobody disturbed, to go by them alone
 CHECKED, UNCHECKED = "with", "without"
-BUILD_SECONDS = 900
+PLOT = "checks.svg"
+HEAD = f"""<!-- SPDX-License-Identifier: BSD-3-Clause; written by devtools/bench.py, not by hand -->
+# What the checks cost
+
+`devtools/bench.py --checks` has written this page and measures all of it again: dpdk-testpmd,
+{SIZE}-byte packets, this driver at both ends, against a build of it in which the checks of
+descriptors are left out (`-Dtest_without_checks=true`), in turns. {SESSIONS} starts of all programs,
+{ROUNDS} measurements in each; the median, with the smallest and the largest in brackets. The checks
+of indices, once per burst, stay in both.
+"""
 
 
 def build_unchecked(folder: Path) -> Path:
     """A build of the driver without the checks; returns its plugin."""
-    print(f"building without checks in {folder}", flush=True)
-    in_library(f'use_dpdk; build_dir {folder} gcc 0 "${{BUILD_OPTIONS[@]}}" '
-               "-Dtest_without_checks=true", BUILD_SECONDS)
-    return find_plugin(folder)
+    build_everything(folder, "-Dtest_without_checks=true")
+    return plugin_of(folder)
 
 
 def compare(tools: Tools, unchecked: Path) -> list[dict]:
@@ -61,41 +71,62 @@ def compare_way(sessions: dict[str, dict], way: str, session: int) -> list[dict]
     return records
 
 
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """Both rates of one way."""
+
+    checked: Spread
+    unchecked: Spread
+
+    @property
+    def ratio(self) -> float:
+        return ratio(self.checked, self.unchecked) or 0
+
+
 def spread(records: list[dict], way: str, build: str) -> Spread:
     """Of the measurements that nobody disturbed, where there are enough of them."""
     mine = [record for record in records if (record["way"], record["build"]) == (way, build)]
     clean = [record["mpps"] for record in mine if not record["disturbed"]]
-    return Spread.of(clean if len(clean) >= 3 else [record["mpps"] for record in mine])
+    return Spread.of(clean if len(clean) >= CLEAN_LEAST else [record["mpps"] for record in mine])
 
 
-def page(records: list[dict], about: dict[str, str]) -> str:
-    lines = ["# What the checks cost", "",
-             "Written by `devtools/bench.py --checks`: testpmd, 64-byte packets, this driver at both",
-             "ends, against a build of it in which the checks of descriptors are left out",
-             "(`-Dtest_without_checks=true`), in turns. Rates in Mpps: median (lowest to highest).",
-             f"The checks of indices stay in both; they are made once per burst. {SESSIONS} starts of all",
-             f"programs, {ROUNDS} measurements in each.", "",
-             "| way | with checks | without | ratio of medians | wanted |", "|---|---|---|---|---|"]
-    for way, text in testpmd.WAYS.items():
-        checked, unchecked = (spread(records, way, build) for build in (CHECKED, UNCHECKED))
-        lines.append(f"| {text} | {checked.text(2)} | {unchecked.text(2)} | "
-                     f"{ratio(checked, unchecked):.3f} | {WANTED} |")
+def costs(records: list[dict]) -> dict[str, Cost]:
+    """By way."""
+    return {way: Cost(spread(records, way, CHECKED), spread(records, way, UNCHECKED))
+            for way in testpmd.WAYS}
+
+
+def passed(records: list[dict]) -> bool:
+    return all(cost.ratio >= WANTED for cost in costs(records).values())
+
+
+def plot(found: dict[str, Cost]) -> str:
+    series = [Series("with checks", [cost.checked for cost in found.values()]),
+              Series("without", [cost.unchecked for cost in found.values()])]
+    return bars(f"{SIZE} B, with and without the checks of descriptors",
+                [testpmd.WAYS[way] for way in found], series, "Mpps")
+
+
+def page(records: list[dict], about: dict[str, str], warning: str | None) -> str:
+    found = costs(records)
+    rows = [[testpmd.WAYS[way], cost.checked.text(2), cost.unchecked.text(2), f"{cost.ratio:.3f}",
+             f"at least {WANTED}", "met" if cost.ratio >= WANTED else "**not met**"]
+            for way, cost in found.items()]
     disturbed = sum(record["disturbed"] for record in records)
-    lines += ["", f"Disturbed by other programs: {disturbed} of {len(records)} measurements.", "",
-              *(f"- {name}: {value}" for name, value in about.items())]
-    return "\n".join(lines) + "\n"
+    lines = [HEAD, *([f"**{warning}.**", ""] if warning else []),
+             *table(["Mpps", "with checks", "without", "ratio of medians", "wanted", ""], rows),
+             f"Disturbed by other programs: {disturbed} of {len(records)} measurements.", "",
+             f"![rates with and without checks]({PLOT})", "",
+             *table(["machine", ""], [[name, value] for name, value in about.items()])]
+    return "\n".join(lines).rstrip() + "\n"
 
 
-def worst(records: list[dict]) -> float:
-    """The lowest ratio of all ways."""
-    return min(ratio(spread(records, way, CHECKED), spread(records, way, UNCHECKED)) or 0
-               for way in testpmd.WAYS)
-
-
-def write(records: list[dict], about: dict[str, str], folder: Path) -> Path:
+def write(records: list[dict], about: dict[str, str], warning: str | None, folder: Path) -> Path:
+    """Page, picture and numbers; returns the page."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "checks.json").write_text(
-        json.dumps({"about": about, "records": records}, indent=1) + "\n")
+    (folder / "checks.json").write_text(json.dumps(
+        {"machine": about, "warning": warning, "records": records}, indent=1) + "\n")
+    (folder / PLOT).write_text(plot(costs(records)))
     path = folder / "checks.md"
-    path.write_text(page(records, about))
+    path.write_text(page(records, about, warning))
     return path

@@ -32,22 +32,32 @@ def in_library(script: str, seconds: float = 60) -> str:
     return done.stdout
 
 
-def build_everything(folder: Path) -> None:
+def build_everything(folder: Path, *options: str) -> None:
     print(f"building in {folder}", flush=True)
-    where = shlex.quote(str(folder))
-    in_library(f'use_dpdk; build_dir {where} gcc 0 "${{BUILD_OPTIONS[@]}}"', BUILD_SECONDS)
+    where, more = shlex.quote(str(folder)), shlex.join(options)
+    in_library(f'use_dpdk; build_dir {where} gcc 0 "${{BUILD_OPTIONS[@]}}" {more}', BUILD_SECONDS)
+
+
+def plugin_of(build: Path) -> Path:
+    """The plugin that a build folder has, whatever the environment names."""
+    found = [path for path in build.glob("drivers/net/memif/librte_net_memif.so.[0-9]*")
+             if path.is_file() and re.search(r"\.so\.[0-9.]+$", path.name)]
+    if not found:
+        raise BenchError(f"no plugin in {build}; run: meson setup build && meson compile -C build")
+    return loadable(found[0])
 
 
 def find_plugin(build: Path) -> Path:
     given = os.environ.get("MIF_PLUGIN")
-    if given:
-        found = [Path(given).absolute()]
-    else:
-        found = [path for path in build.glob("drivers/net/memif/librte_net_memif.so.[0-9]*")
-                 if path.is_file() and re.search(r"\.so\.[0-9.]+$", path.name)]
-    if not found or not found[0].exists():
-        raise BenchError(f"no plugin in {build}; run: meson setup build && meson compile -C build")
-    path = found[0]
+    if not given:
+        return plugin_of(build)
+    path = Path(given).absolute()
+    if not path.exists():
+        raise BenchError(f"MIF_PLUGIN={given}: there is no such file")
+    return loadable(path)
+
+
+def loadable(path: Path) -> Path:
     for folder in [path.resolve(), *path.resolve().parents]:
         if folder.stat().st_mode & 0o002:
             raise BenchError(f"DPDK loads no plugin from below {folder}, to which everybody may "
