@@ -5,7 +5,7 @@ import os
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import FrozenSet, Iterator, List
+from typing import Any, FrozenSet, Iterator, List
 
 import pytest
 
@@ -17,6 +17,7 @@ import ends  # noqa: E402
 # Folders whose tests start memif ports by the helpers that ask ends.py.
 FOLDERS = ("functional", "lifecycle", "peer")
 WANTED = os.environ.get("MIF_ENDS", "some")
+LEFT_OUT = pytest.StashKey[int]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -60,7 +61,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item
         numbers[key] += 1
         (kept if wanted else left_out).append(item)
     config.hook.pytest_deselected(items=left_out)
+    config.stash[LEFT_OUT] = len(left_out)
     items[:] = kept
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """devtools/test.sh passes it on."""
+    count = config.stash.get(LEFT_OUT, 0)
+    if count:
+        terminalreporter.write_line(
+            f"LEFT OUT {count} not played, by MIF_ENDS={WANTED} (all: everything)")
 
 
 def function_of(item: pytest.Item) -> str:
