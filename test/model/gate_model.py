@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The gate between bursts and the control thread (drivers/net/memif/base/memif_gate.h), and what
-memif_link.c does with it.
+memif_attach.c does with it.
 
 Memory is that of a machine with store buffers. A store goes into the buffer of its thread and gets
 to memory some time later, in order; a load sees the thread's own buffer, else memory. That is all

@@ -19,9 +19,6 @@
 #include "memif_zc_ring.h"
 #include "memif_zc_server.h"
 
-/* Detached, while a burst may still be inside; of all ports, under the control lock. */
-static TAILQ_HEAD(, mif_link) detached = TAILQ_HEAD_INITIALIZER(detached);
-
 /* Of the last connection made, of all ports. */
 static uint64_t last_generation;
 
@@ -327,104 +324,8 @@ mif_link_finish(struct mif_link *link, enum mif_role role, const struct mif_geom
 	return ret;
 }
 
-/*
- * Make the receive rings ready, and let each queue take the rings that are its: a peer may have more
- * rings than we have queues.
- */
-static void
-prepare_rx(struct mif_link *link, enum mif_dir dir, enum mif_mode mode,
-		const struct rte_eth_dev *dev)
-{
-	uint16_t queues = dev->data->nb_rx_queues;
-	uint16_t rings = link->end_count[dir];
-	struct mif_ring_end *end;
-
-	for (uint16_t i = 0; i < rings; i++) {
-		end = &link->ends[dir][i];
-		end->next = i + queues < rings ? &link->ends[dir][i + queues] : NULL;
-		mif_ring_mask(end->ring);
-		/* Stock servers of DPDK clear it when they connect: say again what is posted. */
-		if (end->zc != NULL)
-			mif_zc_ring_start(dev->data->rx_queues[i], end, mode);
-		else if (link->role == MIF_CLIENT)
-			mif_ring_publish(end->own_index, (uint16_t)end->size);
-	}
-}
-
 void
-mif_link_open_rx(struct mif_link *link, struct mif_queue *queue)
-{
-	enum mif_dir dir = link->role == MIF_CLIENT ? MIF_S2C : MIF_C2S;
-	struct mif_ring_end *ends;
-
-	if (queue == NULL || queue->stopped || queue->id >= link->end_count[dir])
-		return;
-	ends = &link->ends[dir][queue->id];
-	mif_lend_attach(ends, queue);
-	mif_queue_open(queue, ends);
-	mif_wait_attach(&queue->wait, ends);
-}
-
-void
-mif_link_open_tx(struct mif_link *link, struct mif_queue *queue)
-{
-	enum mif_dir dir = link->role == MIF_CLIENT ? MIF_C2S : MIF_S2C;
-	uint16_t rings = link->end_count[dir];
-
-	if (queue == NULL || queue->stopped || rings == 0)
-		return;
-	mif_queue_open(queue, &link->ends[dir][queue->id % rings]);
-}
-
-static void
-attach_rx(struct mif_link *link, enum mif_dir dir, enum mif_mode mode,
-		const struct rte_eth_dev *dev)
-{
-	uint16_t queues = dev->data->nb_rx_queues;
-
-	if (queues == 0)
-		return;
-	prepare_rx(link, dir, mode, dev);
-	for (uint16_t i = 0; i < queues; i++)
-		mif_link_open_rx(link, dev->data->rx_queues[i]);
-}
-
-static void
-attach_tx(struct mif_link *link, enum mif_dir dir, const struct rte_eth_dev *dev)
-{
-	uint16_t queues = dev->data->nb_tx_queues;
-	uint16_t rings = link->end_count[dir];
-
-	for (uint16_t i = 0; i < rings; i++)
-		link->ends[dir][i].shared = i + rings < queues;
-	for (uint16_t i = 0; i < queues; i++)
-		mif_link_open_tx(link, dev->data->tx_queues[i]);
-}
-
-/* The server has them, and files are scarce. */
-static void
-close_exposed(struct mif_link *link)
-{
-	for (uint16_t i = 0; link->memory != NULL && i < link->memory->count; i++)
-		mif_region_close(&link->regions[link->memory->first + i]);
-}
-
-void
-mif_link_attach(struct mif_link *link, enum mif_role role, enum mif_mode mode,
-		struct rte_eth_dev *dev)
-{
-	enum mif_dir rx = role == MIF_CLIENT ? MIF_S2C : MIF_C2S;
-	enum mif_dir tx = role == MIF_CLIENT ? MIF_C2S : MIF_S2C;
-
-	link->shared->port = dev->data->port_id;
-	attach_rx(link, rx, mode, dev);
-	attach_tx(link, tx, dev);
-	close_exposed(link);
-	mif_mp_publish(link, dev->data->port_id);
-}
-
-static void
-close_files(struct mif_link *link)
+mif_link_close_files(struct mif_link *link)
 {
 	for (uint32_t i = 0; i < link->shared->region_count; i++)
 		mif_region_close(&link->regions[i]);
@@ -438,22 +339,10 @@ close_files(struct mif_link *link)
 	}
 }
 
-bool
-mif_link_heal(struct mif_link *link, uint32_t process)
-{
-	bool held = false;
-
-	for (int dir = 0; dir < MIF_DIRS; dir++) {
-		for (uint16_t i = 0; i < link->end_count[dir]; i++)
-			held |= mif_lock_heal(&link->ends[dir][i].lock, process);
-	}
-	return held;
-}
-
 void
 mif_link_free(struct mif_link *link)
 {
-	close_files(link);
+	mif_link_close_files(link);
 	for (int dir = 0; dir < MIF_DIRS; dir++) {
 		for (uint16_t i = 0; i < link->end_count[dir]; i++) {
 			mif_lend_release(&link->ends[dir][i]);
@@ -471,126 +360,4 @@ mif_link_free(struct mif_link *link)
 	rte_free(link->shared);
 	free(link->waiting);
 	free(link);
-}
-
-/* Also for a queue that was stopped: the burst that its stop waits for may still be inside. */
-static void
-wait_for(struct mif_link *link, struct mif_queue *queue)
-{
-	if (queue == NULL)
-		return;
-	mif_queue_shut(queue);
-	mif_queue_hold(queue);
-	link->waiting[link->waiting_count++] = queue;
-}
-
-/* Drops the queues that no burst is in; true when none is left. */
-static bool
-bursts_ended(struct mif_link *link)
-{
-	uint32_t left = 0;
-
-	if (!link->fenced)
-		link->fenced = mif_gate_barrier() == 0;
-	if (!link->fenced)
-		return false;
-	for (uint32_t i = 0; i < link->waiting_count; i++) {
-		if (mif_queue_idle(link->waiting[i]))
-			mif_queue_drop(link->waiting[i]);
-		else
-			link->waiting[left++] = link->waiting[i];
-	}
-	link->waiting_count = left;
-	return left == 0 && mif_lend_idle(link);
-}
-
-/* If the application still has packets of it, a signal handler must not use the control thread's
- * file any more for it, as that thread may end before. */
-static bool
-silence(struct mif_link *link)
-{
-	for (uint32_t i = 0; i < link->shared->region_count; i++) {
-		if (!link->regions[i].sealed)
-			mif_guard_silence(link->regions[i].addr);
-	}
-	return mif_guard_idle();
-}
-
-/* May a link go whose gates are shut? */
-static bool
-may_go(struct mif_link *link)
-{
-	return bursts_ended(link) && (!link->lends || silence(link));
-}
-
-/* The link may be gone when this returns, or go at any time: with the last mbuf that points into it. */
-static void
-give_back(struct mif_link *link)
-{
-	mif_mp_withdraw(link);
-	if (link->counters != NULL)
-		mif_link_count_lost(link, link->counters);
-	link->counters = NULL;
-	close_files(link);
-	if (mif_lend_part(link))
-		mif_link_free(link);
-}
-
-void
-mif_link_detach(struct mif_link *link, struct rte_eth_dev *dev, struct mif_port_counters *counters)
-{
-	mif_mp_retract(link);
-	link->counters = counters;
-	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
-		wait_for(link, dev->data->rx_queues[i]);
-	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++)
-		wait_for(link, dev->data->tx_queues[i]);
-	mif_lend_end(link);
-	if (may_go(link)) {
-		give_back(link);
-		return;
-	}
-	TAILQ_INSERT_TAIL(&detached, link, next);
-	mif_ctrl_kick();
-}
-
-void
-mif_link_forget(const struct mif_port_counters *counters)
-{
-	struct mif_link *link;
-
-	TAILQ_FOREACH(link, &detached, next) {
-		if (link->counters == counters)
-			link->counters = NULL;
-	}
-}
-
-unsigned int
-mif_link_lingering(const struct mif_port_counters *counters)
-{
-	const struct mif_link *link;
-	unsigned int count = 0;
-
-	mif_link_reap();
-	TAILQ_FOREACH(link, &detached, next)
-		count += link->counters == counters && link->memory != NULL;
-	return count;
-}
-
-unsigned int
-mif_link_reap(void)
-{
-	struct mif_link *link, *after;
-	unsigned int left = 0;
-
-	for (link = TAILQ_FIRST(&detached); link != NULL; link = after) {
-		after = TAILQ_NEXT(link, next);
-		if (may_go(link)) {
-			TAILQ_REMOVE(&detached, link, next);
-			give_back(link);
-		} else {
-			left++;
-		}
-	}
-	return left;
 }

@@ -3,8 +3,8 @@
 /**
  * @file
  * What one connection holds for the data path: regions, ring ends, eventfds; made by the control
- * thread, put behind the gates of a port's queues, and given back when no burst uses it any more.
- * All functions need the control lock.
+ * thread and freed (memif_link.c); put behind the gates of a port's queues, and given back when no
+ * burst uses it any more (memif_attach.c). All functions need the control lock.
  */
 
 #ifndef MEMIF_LINK_H
@@ -128,7 +128,10 @@ unsigned int mif_link_lingering(const struct mif_port_counters *counters);
  */
 bool mif_link_heal(struct mif_link *link, uint32_t process);
 
-/** Give back a link that was never attached. */
+/** Close the files of its regions and eventfds; memory stays mapped. */
+void mif_link_close_files(struct mif_link *link);
+
+/** Give back a link that was never attached, or that no burst and no mbuf uses any more. */
 void mif_link_free(struct mif_link *link);
 
 /**
