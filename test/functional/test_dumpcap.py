@@ -2,9 +2,9 @@
 """dpdk-dumpcap on a memif port. Release 22.11's takes no -d: it gets the plugin by LD_PRELOAD, or has
 the stock driver, which must do no harm."""
 
-import os
 import re
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 from typing import Callable, List
@@ -14,10 +14,10 @@ from scapy.utils import rdpcap
 
 from hugefs import shared_memory
 from memif import OURS, STOCK, Memif, Socket, plugin
-from process import PATIENCE, unique
+from process import Process, unique
 from testpmd import Testpmd, program
 
-PACKETS = 20
+BURST = 32      # of "start tx_first"
 LENGTH = 100
 
 
@@ -30,9 +30,12 @@ def pool_drivers() -> List[str]:
 
 
 @pytest.mark.parametrize("driver", [OURS, STOCK])
-def test_packets_are_captured(start_testpmd: Callable[..., Testpmd], scratch: Path,
-                              driver: str) -> None:
-    """From a port that forwards; it goes on afterwards."""
+def test_packets_are_captured(start_testpmd: Callable[..., Testpmd], processes: List[Process],
+                              scratch: Path, driver: str) -> None:
+    """
+    What one port sends and receives; it goes on afterwards. Nothing polls the port while dumpcap leaves:
+    until DPDK 25.11 it frees its pool and its ring also beneath a burst that still copies into them.
+    """
     dumpcap = shutil.which("dpdk-dumpcap")
     if dumpcap is None:
         pytest.skip("no dpdk-dumpcap")
@@ -44,18 +47,22 @@ def test_packets_are_captured(start_testpmd: Callable[..., Testpmd], scratch: Pa
         testpmd = start_testpmd(vdevs, memory=[*memory[:4], "--log-level=pmd.net.memif:info"])
         testpmd.wait_link()
         testpmd.cmd(f"set txpkts {LENGTH}")
-        testpmd.cmd("start tx_first")
+        testpmd.cmd("set fwd rxonly")
         prefix = testpmd.command[testpmd.command.index("--file-prefix") + 1]
         preload = pool_drivers() + ([str(plugin())] if driver == OURS else [])
-        done = subprocess.run(
-            [dumpcap, f"--file-prefix={prefix}", "-i", "net_memif0", "-c", str(PACKETS),
-             "-w", str(capture)], capture_output=True, text=True, timeout=PATIENCE, check=False,
-            env={**os.environ, "LD_PRELOAD": ":".join(preload)})
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert [len(packet) for packet in rdpcap(str(capture))][:PACKETS] == [LENGTH] * PACKETS
-        assert ("secondary process" in testpmd.stderr) == (driver == OURS), \
-            testpmd.stderr
-        before = testpmd.stats()["RX-packets"]
-        testpmd.wait_packets("RX-packets", before + 1000)
-        testpmd.cmd("stop")
+        capturing = Process([dumpcap, f"--file-prefix={prefix}", "-i", "net_memif0",
+                             "-w", str(capture)], {"LD_PRELOAD": ":".join(preload)})
+        processes.append(capturing)
+        begun = capturing.wait_for("Packets captured: ", pipe="stderr")
+        testpmd.cmd("start tx_first")
+        testpmd.wait_packets("RX-packets", BURST)
+        capturing.wait_for(str(2 * BURST), start=begun, pipe="stderr")
+        testpmd.stop()
+        capturing.signal(signal.SIGINT)
+        assert capturing.wait() == 0, capturing.describe()
+        assert [len(packet) for packet in rdpcap(str(capture))] == [LENGTH] * 2 * BURST
+        assert ("secondary process" in testpmd.stderr) == (driver == OURS), testpmd.stderr
+        testpmd.cmd("start tx_first")
+        testpmd.wait_packets("RX-packets", 2 * BURST)
+        testpmd.stop()
         testpmd.quit()
