@@ -23,6 +23,8 @@ LEFT_OUT = pytest.StashKey[int]()
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "own_ends(reason): says itself which ends copy; it is not played with others")
+    config.addinivalue_line(
+        "markers", "alone: measures time, or wants all CPUs; devtools/lanes.py runs nothing beside it")
     names = set(WANTED.split(","))
     if not names <= {"some", "all", "copy", *ends.VARIANTS}:
         raise pytest.UsageError(f"MIF_ENDS={WANTED}: some, all, copy, or of {list(ends.VARIANTS)}")

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2,
-                                reason="two CPUs are needed, one for each end")
+pytestmark = [pytest.mark.alone,
+              pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2,
+                                 reason="two CPUs are needed, one for each end")]
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCH = ROOT / "devtools" / "bench.py"

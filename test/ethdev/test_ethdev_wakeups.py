@@ -13,6 +13,8 @@ import pytest
 from memif import OURS, STOCK, Memif, Socket
 from wakeups import Intr
 
+pytestmark = pytest.mark.alone
+
 WAKE_UPS = int(os.environ.get("MIF_WAKE_UPS", "20000"))
 SEED = int(os.environ.get("MIF_SEED", "1"))
 IDLE_SHARE = 0.02   # of a CPU

@@ -173,6 +173,7 @@ def fail_over(fwd: Forwarder, site: Site, start: Callable[[int], GoPeer],
     return {"flows": flows, "killed": killed, "again": again, "back": back, "new": successor}
 
 
+@pytest.mark.alone
 def test_one_program_is_killed(start_fwd: StartFwd, site: Site, socket: Socket,
                                two_servers: Callable[[int], GoPeer],
                                capsys: pytest.CaptureFixture) -> None:

@@ -16,6 +16,8 @@ from gopeer import GoPeer
 from memif import Memif, Socket, build_dir
 from testpmd import Testpmd
 
+pytestmark = pytest.mark.alone
+
 SECONDS = 1
 RUNS = 3    # of which the median counts
 LARGE, SMALL = 256, 32    # bursts

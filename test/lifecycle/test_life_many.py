@@ -22,6 +22,8 @@ from process import unique
 from programs import Lifecycle, Load, check_resources, settled_resources
 from steps import client_steps, new_client
 
+pytestmark = pytest.mark.alone
+
 PORTS = 32
 DELAY_MS = 50
 ROUNDS = 3

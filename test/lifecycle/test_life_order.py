@@ -12,6 +12,8 @@ from memif import Memif, Socket
 from memifpeer import Listener
 from programs import Lifecycle, check_resources, resources
 
+pytestmark = pytest.mark.alone
+
 RESTARTS = 20
 MEDIAN_MS = 250     # what the work item promises
 RETRY_MAX_MS = 200

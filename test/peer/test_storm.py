@@ -20,6 +20,7 @@ from memifpeer import Client, Config, Listener, Server
 from memifpeer.session import Session
 
 pytestmark = [
+    pytest.mark.alone,
     pytest.mark.skipif(dut.testpmd_path() is None, reason="dpdk-testpmd is not installed"),
     pytest.mark.skipif(dut.own_plugin() is None, reason="our driver is not built (MIF_PLUGIN)"),
 ]
