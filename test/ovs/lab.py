@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A switch with two memif ports, one of each role, and a host behind each."""
 
+import contextlib
 import re
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Dict, Iterator, List, Optional
 
 import netns
 from hosts import Host
@@ -70,6 +71,17 @@ class Lab:
             self.switch.wait_link(name)
         self.hosts[0].wait_answer(self.hosts[1].address)
         self._lost_before = {name: self._lost(name) for name in ROLES}
+
+    @contextlib.contextmanager
+    def resting_hosts(self) -> Iterator[None]:
+        """Their testpmds leave the CPUs to others meanwhile."""
+        for host in self.hosts:
+            host.testpmd.stop()
+        try:
+            yield
+        finally:
+            for host in self.hosts:
+                host.testpmd.cmd("start")
 
     def _start_switch(self) -> None:
         if self._switch is not None:

@@ -22,6 +22,8 @@ from process import PATIENCE
 from programs import check_resources, resources, wait_until
 from traffic import Traffic
 
+pytestmark = pytest.mark.alone
+
 StartTraffic = Callable[..., Traffic]
 
 CYCLES = int(os.environ.get("MIF_CYCLES", "20"))
@@ -88,9 +90,7 @@ def test_flows(lab: Lab) -> None:
     one.inside("iperf3", "--client", "10.98.0.99", "--bytes", "2M")
 
 
-def test_mtu(lab: Lab, start_traffic: StartTraffic) -> None:
-    """mtu_request=9000 over buffers of 2048 bytes: whole, in order, both ways. Before, such packets are
-    dropped and counted, not cut."""
+def check_mtu(lab: Lab, start_traffic: StartTraffic) -> None:
     room = {"rsize": 13}    # for all packets at once, so that nobody has to drop one
     lab.switch.add_memif("big0", Memif("server", lab.socket("big0"), {}, "net_memif2"))
     lab.switch.add_memif("big1", Memif("client", lab.socket("big1"), room, "net_memif3"))
@@ -112,6 +112,13 @@ def test_mtu(lab: Lab, start_traffic: StartTraffic) -> None:
         assert_no_errors(*results)
         assert results[1].arrived == results[0].sent == {0: 2000}
         assert results[1].stats["ibytes"] == results[0].stats["obytes"]
+
+
+def test_mtu(lab: Lab, start_traffic: StartTraffic) -> None:
+    """mtu_request=9000 over buffers of 2048 bytes: whole, in order, both ways. Before, such packets are
+    dropped and counted, not cut."""
+    with lab.resting_hosts():
+        check_mtu(lab, start_traffic)
 
 
 def test_two_queues(lab: Lab) -> None:
