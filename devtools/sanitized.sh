@@ -96,5 +96,5 @@ export MIF_PLUGIN MIF_BUILD=$BUILD MIF_SANITIZER_REPORTS=$REPORTS \
 	ASAN_OPTIONS=$common:detect_leaks=0:detect_stack_use_after_return=1 \
 	UBSAN_OPTIONS=$common:print_stacktrace=1 \
 	PYTHONPATH=$ROOT/test/sanitizer${PYTHONPATH:+:$PYTHONPATH}
-"$PYTHON" -m pytest --rootdir "$ROOT/test" -p sanitizer_reports -p no:cacheprovider --reruns 1 -rsR \
-	--durations=10 "${arguments[@]}"
+"$PYTHON" "$ROOT/devtools/lanes.py" --rootdir "$ROOT/test" -p sanitizer_reports --durations=10 \
+	"${arguments[@]}"

@@ -12,7 +12,7 @@ DRIVER_HEADERS=(ethdev_driver.h ethdev_vdev.h bus_vdev_driver.h dev_driver.h)
 PACKAGES_DPDK=(dpdk dpdk-dev libdpdk-dev)
 PACKAGES_BUILD=(gcc libc6-dev dpkg-dev libnuma-dev meson ninja-build pkg-config
 	python3-pyelftools xz-utils)
-PACKAGES_TEST=(clang clang-format cppcheck libcmocka-dev python3-pytest python3-pytest-rerunfailures
+PACKAGES_TEST=(clang clang-format cppcheck libcmocka-dev python3-pytest
 	python3-pytest-xdist python3-scapy iproute2 iputils-ping iperf3 curl procps)
 # Not everywhere to be had, and a service besides; see install_switch().
 PACKAGE_SWITCH=openvswitch-switch-dpdk

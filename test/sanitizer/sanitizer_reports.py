@@ -20,9 +20,21 @@ def folder() -> Path:
 
 
 def new_reports() -> List[Path]:
-    found = sorted(set(folder().iterdir()) - _seen)
+    found = sorted({path for path in folder().rglob("*") if path.is_file()} - _seen)
     _seen.update(found)
     return found
+
+
+def pytest_configure() -> None:
+    """Each lane has a folder of its own: a report is that of the test which runs there."""
+    lane = os.environ.get("PYTEST_XDIST_WORKER")
+    if lane is not None:
+        shared, own = str(folder()), folder() / lane
+        own.mkdir(exist_ok=True)
+        for name in ("MIF_SANITIZER_REPORTS", "ASAN_OPTIONS", "UBSAN_OPTIONS"):
+            os.environ[name] = os.environ[name].replace(shared, str(own))
+    # Of an earlier round: no test of this one has made them.
+    new_reports()
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
