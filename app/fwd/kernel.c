@@ -10,8 +10,9 @@
 
 #include "kernel.h"
 
+/* One request, to set something or to get it. */
 static int
-set(int fd, const struct fwd *fwd, unsigned long what, struct ifreq *request, const char *name)
+ask(int fd, const struct fwd *fwd, unsigned long what, struct ifreq *request, const char *name)
 {
 	int error;
 
@@ -19,7 +20,7 @@ set(int fd, const struct fwd *fwd, unsigned long what, struct ifreq *request, co
 	if (ioctl(fd, what, request) == 0)
 		return 0;
 	error = errno;
-	fprintf(stderr, "%s: cannot set the %s of %s: %s\n", program_name, name,
+	fprintf(stderr, "%s: cannot set up the %s of %s: %s\n", program_name, name,
 			fwd->config.kernel_name, strerror(error));
 	return -error;
 }
@@ -39,11 +40,11 @@ set_link(int fd, const struct fwd *fwd)
 		return ret;
 	request.ifr_hwaddr.sa_family = ARPHRD_ETHER;
 	memcpy(request.ifr_hwaddr.sa_data, mac.addr_bytes, sizeof(mac.addr_bytes));
-	ret = set(fd, fwd, SIOCSIFHWADDR, &request, "MAC address");
+	ret = ask(fd, fwd, SIOCSIFHWADDR, &request, "MAC address");
 	if (ret != 0)
 		return ret;
 	request = (struct ifreq){ .ifr_mtu = mtu };
-	return set(fd, fwd, SIOCSIFMTU, &request, "MTU");
+	return ask(fd, fwd, SIOCSIFMTU, &request, "MTU");
 }
 
 static int
@@ -56,20 +57,25 @@ set_address(int fd, const struct fwd *fwd)
 	if (!fwd->config.has_address)
 		return 0;
 	memcpy(&request.ifr_addr, &address, sizeof(address));
-	ret = set(fd, fwd, SIOCSIFADDR, &request, "address");
+	ret = ask(fd, fwd, SIOCSIFADDR, &request, "address");
 	if (ret != 0)
 		return ret;
 	address.sin_addr = fwd->config.mask;
 	memcpy(&request.ifr_netmask, &address, sizeof(address));
-	return set(fd, fwd, SIOCSIFNETMASK, &request, "mask");
+	return ask(fd, fwd, SIOCSIFNETMASK, &request, "mask");
 }
 
 static int
 set_up(int fd, const struct fwd *fwd)
 {
-	struct ifreq request = { .ifr_flags = IFF_UP | IFF_RUNNING };
+	struct ifreq request = { 0 };
+	int ret = ask(fd, fwd, SIOCGIFFLAGS, &request, "flags");
 
-	return set(fd, fwd, SIOCSIFFLAGS, &request, "state");
+	if (ret != 0)
+		return ret;
+	/* What it has stays: without IFF_MULTICAST there would be no IPv6. */
+	request.ifr_flags |= IFF_UP | IFF_RUNNING;
+	return ask(fd, fwd, SIOCSIFFLAGS, &request, "state");
 }
 
 int
