@@ -91,6 +91,23 @@ create_memifs(struct fwd *fwd)
 	return 0;
 }
 
+/* Which driver makes the kernel's interface: what was asked for, or what the host has. */
+static int
+choose_kernel(enum kernel_driver *driver)
+{
+	int error = access(VHOST_NET, R_OK | W_OK) == 0 ? 0 : errno;
+
+	if (*driver == KERNEL_AUTO)
+		*driver = error == 0 ? KERNEL_VIRTIO : KERNEL_TAP;
+	if (*driver != KERNEL_VIRTIO || error == 0)
+		return 0;
+	fprintf(stderr,
+			"%s: --kernel virtio: " VHOST_NET
+			": %s: load the module vhost_net, or take --kernel tap\n",
+			program_name, strerror(error));
+	return -error;
+}
+
 static int
 create_kernel(struct fwd *fwd)
 {
@@ -111,8 +128,9 @@ create_kernel(struct fwd *fwd)
 	if (ret != 0)
 		return complain(&fwd->port[FWD_NET], "has no MAC address", ret);
 	rte_ether_format_addr(mac, sizeof(mac), &address);
-	if (driver == KERNEL_AUTO)
-		driver = access(VHOST_NET, R_OK | W_OK) == 0 ? KERNEL_VIRTIO : KERNEL_TAP;
+	ret = choose_kernel(&driver);
+	if (ret != 0)
+		return ret;
 	fwd->kernel = fwd->ports;
 	if (driver == KERNEL_TAP) {
 		snprintf(args, sizeof(args), "iface=%s,mac=%s", interface, mac);
