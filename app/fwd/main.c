@@ -48,12 +48,32 @@ print_ports(void)
 	}
 }
 
+/* Which receive queues a core has, as "core 1: network/0 memif 0/0". */
+static void
+print_queues(void)
+{
+	const struct worker *worker = fwd.worker;
+	unsigned int lcore;
+	char label[32];
+
+	RTE_LCORE_FOREACH_WORKER(lcore) {
+		printf("core %u:", lcore);
+		for (unsigned int i = 0; i < worker->sources; i++) {
+			fwd_label(&fwd, worker->source[i].place, label, sizeof(label));
+			printf(" %s/%u", label, worker->source[i].queue);
+		}
+		printf("\n");
+		worker++;
+	}
+}
+
 static void
 forward(void)
 {
 	uint64_t period = (uint64_t)(fwd.config.interval * (double)rte_get_tsc_hz());
 	uint64_t last = rte_rdtsc();
 
+	print_queues();
 	workers_start(&fwd);
 	printf("forwarding on %u cores\n", fwd.workers);
 	report_table(&fwd);
