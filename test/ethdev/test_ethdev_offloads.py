@@ -2,7 +2,7 @@
 """testpmd asks for offloads; what comes out at the other end is verified by scapy."""
 
 from pathlib import Path
-from typing import Callable, Dict, List
+from typing import Any, Callable, Dict, List
 
 import pytest
 from scapy.layers.inet import IP, TCP, UDP
@@ -16,6 +16,7 @@ from test_testpmd import quit_pair, settled
 from testpmd import Testpmd, memif_port
 
 SEGMENT = 800
+PEER = {"client": "server", "server": "client"}
 WRONG = 0x1234
 
 
@@ -49,8 +50,12 @@ def assert_checksums(packet: Packet) -> None:
 
 def forward(start_testpmd: Callable[..., Testpmd], socket: Socket, scratch: Path, role: str,
             sent: List[Packet], commands: List[str], engine: str = "csum",
-            strip: bool = False) -> List[Packet]:
-    """pcap file -> memif with offloads -> memif -> pcap file; all packets of the second file."""
+            strip: bool = False, memif: Dict[str, Any] = {}, counted: Dict[str, str] = {},
+            ) -> List[Packet]:
+    """
+    pcap file -> memif with offloads -> memif -> pcap file; all packets of the second file. Into
+    counted go the extended counters of the memif ports, by role.
+    """
     before, after = scratch / "before.pcap", scratch / "after.pcap"
     wrpcap(str(before), sent)
     options = ("--no-flush-rx", "--mbuf-size=9728", "--total-num-mbufs=4096")
@@ -58,7 +63,7 @@ def forward(start_testpmd: Callable[..., Testpmd], socket: Socket, scratch: Path
     running: Dict[str, Testpmd] = {}
     for number, end in enumerate(["server", "client"]):
         kind = "reader" if end == role else "writer"
-        running[kind] = start_testpmd([Memif(end, socket).vdev(), pcap[kind]], options,
+        running[kind] = start_testpmd([Memif(end, socket, memif).vdev(), pcap[kind]], options,
                                       cpu_number=number)
     reader, writer = running["reader"], running["writer"]
     port = memif_port(reader)
@@ -66,8 +71,13 @@ def forward(start_testpmd: Callable[..., Testpmd], socket: Socket, scratch: Path
     for command in commands:
         reader.cmd(command.format(port=port))
     reader.cmd(f"port start {port}")
+    other = memif_port(writer)
+    if memif:
+        writer.cmd(f"port stop {other}")
+        writer.cmd(f"port config {other} rx_offload scatter on")
+        writer.cmd(f"port start {other}")
     if strip:
-        writer.cmd(f"vlan set strip on {memif_port(writer)}")
+        writer.cmd(f"vlan set strip on {other}")
     for testpmd in (reader, writer):
         testpmd.wait_link(port=memif_port(testpmd))
     writer.cmd("set fwd io retry")
@@ -77,9 +87,11 @@ def forward(start_testpmd: Callable[..., Testpmd], socket: Socket, scratch: Path
         testpmd.cmd("start")
     settled(reader, "TX-packets", len(sent), port)
     assert reader.stats(port)["TX-errors"] == 0
-    settled(writer, "RX-packets", reader.stats(port)["TX-packets"], memif_port(writer))
-    for testpmd in (reader, writer):
+    settled(writer, "RX-packets", reader.stats(port)["TX-packets"], other)
+    for kind, testpmd in running.items():
         testpmd.stop()
+        counted[role if kind == "reader" else PEER[role]] = testpmd.cmd(
+            f"show port xstats {memif_port(testpmd)}")
     quit_pair(running["reader" if role == "server" else "writer"],
               running["writer" if role == "server" else "reader"])
     return list(rdpcap(str(after)))
@@ -112,13 +124,8 @@ def test_tags(start_testpmd: Callable[..., Testpmd], socket: Socket, scratch: Pa
         assert bytes(new[Dot1Q])[2:] == bytes(old)[12:]
 
 
-@pytest.mark.parametrize("role", ["client", "server"])
-def test_segments(start_testpmd: Callable[..., Testpmd], socket: Socket, scratch: Path,
-                  role: str) -> None:
-    """Long TCP packets are divided; the tags are stripped at the other end."""
-    sent = packets(8000)
-    arrived = forward(start_testpmd, socket, scratch, role, sent,
-                      [*CHECKSUMS, f"tso set {SEGMENT} {{port}}"], strip=True)
+def assert_segments(sent: List[Packet], arrived: List[Packet]) -> None:
+    """Long TCP packets are divided; what arrives has no tags, and nothing else has changed."""
     assert len(arrived) > 2 * len(sent)
     parts = iter(arrived)
     for old in sent:
@@ -139,3 +146,57 @@ def test_segments(start_testpmd: Callable[..., Testpmd], socket: Socket, scratch
             if IP in old:
                 assert new[IP].id == old[IP].id + offset // SEGMENT
     assert next(parts, None) is None
+
+
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_segments(start_testpmd: Callable[..., Testpmd], socket: Socket, scratch: Path,
+                  role: str) -> None:
+    """The tags are stripped at the other end."""
+    sent = packets(8000)
+    arrived = forward(start_testpmd, socket, scratch, role, sent,
+                      [*CHECKSUMS, f"tso set {SEGMENT} {{port}}"], strip=True)
+    assert_segments(sent, arrived)
+
+
+IP_ZERO_COPY = {"mode": "ip", "zero-copy": "yes"}
+
+
+def counters(text: str, names: List[str]) -> Dict[str, int]:
+    return {name: int(text.split(f"{name}: ")[1].split()[0]) for name in names}
+
+
+def assert_not_copied(counted: Dict[str, str], sender: str) -> None:
+    """Both ends did without, as far as a receiver and a sender can."""
+    if sender == "client":
+        assert counters(counted["server"], ["rx_zero_copy_packets"])["rx_zero_copy_packets"] > 100
+        copied = ["tx_copied_unexposed_segments", "tx_copied_unfit_segments"]
+    else:
+        copied = ["rx_copied_buffers"]
+    assert counters(counted["client"], copied) == dict.fromkeys(copied, 0)
+
+
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_segments_of_ip_without_copy(start_testpmd: Callable[..., Testpmd], socket: Socket,
+                                     scratch: Path, role: str) -> None:
+    """mode=ip and zero-copy at both ends: checksums and segments all the same."""
+    sent, counted = packets(8000), {}
+    arrived = forward(start_testpmd, socket, scratch, role, sent,
+                      [*CHECKSUMS, f"tso set {SEGMENT} {{port}}"], memif=IP_ZERO_COPY,
+                      counted=counted)
+    assert_segments(sent, arrived)
+    assert_not_copied(counted, role)
+
+
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_tags_of_ip_without_copy(start_testpmd: Callable[..., Testpmd], socket: Socket,
+                                 scratch: Path, role: str) -> None:
+    """A tag that transmit is to put in does not come between, or behind, the IP packet."""
+    sent, counted = packets(3000), {}
+    arrived = forward(start_testpmd, socket, scratch, role, sent, ["tx_vlan set {port} 55"],
+                      engine="mac", memif=IP_ZERO_COPY, counted=counted)
+    assert len(arrived) == len(sent)
+    for old, new in zip(sent, arrived):
+        kind = IP if IP in old else IPv6
+        assert new[Ether].type == (0x0800 if kind is IP else 0x86dd)
+        assert bytes(new[kind]) == bytes(old[kind])
+    assert_not_copied(counted, role)
