@@ -290,6 +290,17 @@ ports_and_addresses_do_not_swap(void **state)
 	assert_int_not_equal(hash_of(all_udp(), &one), hash_of(all_udp(), &other));
 }
 
+static void
+protocols_are_flows_of_their_own(void **state)
+{
+	struct filter filter = all_udp();
+	struct frame udp = ipv4(UDP, 1, 10, 2, 20), tcp = ipv4(TCP, 1, 10, 2, 20);
+
+	(void)state;
+	filter_add_protocol(&filter, TCP);
+	assert_int_not_equal(hash_of(filter, &udp), hash_of(filter, &tcp));
+}
+
 /* Every length: under ASan a byte too far would show. */
 static void
 cut_frames_are_not_selected(void **state)
@@ -350,6 +361,7 @@ main(void)
 		cmocka_unit_test(both_directions_have_one_hash),
 		cmocka_unit_test(neighbours_are_spread),
 		cmocka_unit_test(ports_and_addresses_do_not_swap),
+		cmocka_unit_test(protocols_are_flows_of_their_own),
 		cmocka_unit_test(cut_frames_are_not_selected),
 		cmocka_unit_test(rubbish_is_survived),
 	};

@@ -98,21 +98,24 @@ class Site:
 class Forwarder(Process):
     """A running dpdk-memif-fwd. Idle, it sleeps: the machine has few CPUs, and others use them."""
 
-    def __init__(self, site: Site, socket: str, workers: int = 1, **options: Any) -> None:
+    def __init__(self, site: Site, socket: str, workers: int = 1, network: str = "",
+                 **options: Any) -> None:
         self.prefix = unique("miffwd")
-        command = [*self.command_line(site, socket, workers, self.prefix), "--sleep", "100",
-                   "--kernel-address", f"{KERNEL}/24"]
+        command = [*self.command_line(site, socket, workers, self.prefix, network),
+                   "--sleep", "100", "--kernel-address", f"{KERNEL}/24"]
         for name, value in options.items():
             command += ["--" + name.replace("_", "-"), str(value)]
         super().__init__(command)
 
     @staticmethod
-    def command_line(site: Site, socket: str, workers: int, prefix: str) -> List[str]:
-        """All but the forwarder's further options."""
+    def command_line(site: Site, socket: str, workers: int, prefix: str,
+                     network: str = "") -> List[str]:
+        """All but the forwarder's further options. The network port, if not given, is the cable."""
+        network = network or f"net_af_packet0,iface={NETWORK},qpairs={workers}"
         lcores = ",".join(f"{n}@{cpu(0)}" for n in range(workers + 1))
         return ["ip", "netns", "exec", site.fwd, str(build_dir() / "app/fwd/dpdk-memif-fwd"),
                 "--lcores", lcores, "--no-pci", "--file-prefix", prefix, *memory_args(),
-                *driver_args(OURS), f"--vdev=net_af_packet0,iface={NETWORK},qpairs={workers}",
+                *driver_args(OURS), f"--vdev={network}",
                 "--", "--socket", socket, "--kernel", "tap"]
 
     def wait_started(self) -> "Forwarder":
@@ -130,6 +133,18 @@ class Forwarder(Process):
             sock.recv(1 << 14)
             sock.send(command.encode())
             return json.loads(sock.recv(1 << 16).decode())[command]
+
+    def wait_count(self, port: str, counter: str, least: int) -> int:
+        """Waits until telemetry counts so many; returns what it counts."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            value = self.telemetry("/fwd/ports")[port][counter]
+            if value >= least:
+                return value
+            if time.monotonic() >= deadline:
+                raise ProgramError(f"{port}: {counter} is {value}, not {least}:\n"
+                                   f"{self.describe()}")
+            time.sleep(0.05)
 
     def finish(self, number: int) -> None:
         """A signal, and a clean end."""
