@@ -187,9 +187,12 @@ def test_flows_to_two_programs(start_fwd: StartFwd, site: Site, socket: Socket,
 
 
 def longest_gap(flows: List[List[List[Any]]], since: float, until: float) -> float:
-    """Between two echoes of a flow, of those around the time; the longest of all flows."""
-    times = [[at for at, _, _ in echoes if since - 1 <= at <= until] for echoes in flows]
-    return max(b - a for one in times for a, b in zip(one, one[1:]))
+    """Between two echoes of a flow, from the last one before the time on; the longest of all flows."""
+    gaps = []
+    for echoes in flows:
+        times = [at for at, _, _ in echoes if at <= until]
+        gaps += [b - a for a, b in zip(times, times[1:]) if b > since]
+    return max(gaps)
 
 
 def fail_over(fwd: Forwarder, site: Site, start: Callable[[int], GoPeer],
