@@ -173,7 +173,7 @@ def c2s_head_runs_backwards(client: Client, by: int) -> Outcome:
     """After honest packets were taken."""
     tx = _client_tx(client)
     client.send(0, BEFORE)
-    first = _watch(client, looks=0.5)
+    first = _watch(client, want=(BEFORE,))
     tx.ring.head = tx.index - by
     outcome = _watch(client)
     outcome.notes["returned"] = first.notes["returned"] + outcome.notes["returned"]
@@ -190,7 +190,10 @@ def c2s_tail_overwritten(client: Client) -> Outcome:
     def poke() -> None:
         tx.ring.tail = rng.getrandbits(16)
 
-    return _watch(client, poke)
+    first = _watch(client, poke, want=(BEFORE,))
+    outcome = _watch(client, poke)
+    outcome.notes["returned"] = first.notes["returned"] + outcome.notes["returned"]
+    return outcome
 
 
 # -- S2C, the client lies --------------------------------------------------------------------------
@@ -209,13 +212,22 @@ def s2c_bad_buffers_posted(client: Client, change: dict) -> Outcome:
 
 @behaviour(CLIENT, "linked", ends=False, variants=each("length", 1, 14, 63))
 def s2c_tiny_buffers_posted(client: Client, length: int) -> Outcome:
-    """Buffers of so few bytes: a packet needs many, or has to be dropped."""
+    """Buffers of so few bytes: a packet needs many, or has to be dropped. Notes how many were filled,
+    and how many with more than fits."""
     rx = client.rx[0]
     for ahead in range(rx.ring.size):
         rx.ring.set_desc(rx.index + ahead, rx.ring.desc(rx.index + ahead).but(length=length))
     for _ in range(4):
         client.send(0, BEFORE)
-    return _watch(client)
+    deadline = time.monotonic() + 20 * LOOK
+    while rx.ring.tail == rx.index and time.monotonic() < deadline:
+        time.sleep(0.001)
+    filled = [rx.ring.desc(rx.index + ahead).length
+              for ahead in range(distance(rx.ring.tail, rx.index))]
+    outcome = _watch(client)
+    outcome.notes["filled"] = len(filled)
+    outcome.notes["overfilled"] = sum(used > length for used in filled)
+    return outcome
 
 
 @behaviour(CLIENT, "linked", ends=False)
@@ -306,7 +318,7 @@ def s2c_tail_jumps_forward(server: Server, by: int) -> Outcome:
 def s2c_tail_runs_backwards(server: Server, by: int) -> Outcome:
     tx = _server_tx(server)
     tx.send(BEFORE)
-    first = _watch(server, looks=0.5)
+    first = _watch(server, want=(BEFORE,))
     tx.ring.tail = tx.index - by
     outcome = _watch(server)
     outcome.notes["returned"] = first.notes["returned"] + outcome.notes["returned"]
@@ -326,12 +338,17 @@ def s2c_descriptors_rewritten(server: Server) -> Outcome:
 @behaviour(SERVER, "linked", ends=False, variants={
     "forward": {"by": 30_000}, "backwards": {"by": -1}, "most": {"by": 0x7FFF}})
 def c2s_tail_jumps(server: Server, by: int) -> Outcome:
-    """The server says that it took packets that were never sent; then packets make it send."""
+    """The server says that it took packets that were never sent; then packets make the client send,
+    until it thinks that its ring is full, and has to look."""
     rx = server.rx[0]
     rx.ring.tail = rx.index + by
-    for _ in range(8):
-        server.send(0, BEFORE)
-    return _watch_without_recv(server)
+    outcome = Outcome()
+    deadline = time.monotonic() + 20 * LOOK
+    while not outcome.ended and time.monotonic() < deadline:
+        for _ in range(32):
+            server.send(0, BEFORE)
+        outcome = server.observe(0.002)
+    return outcome
 
 
 @behaviour(SERVER, "linked", ends=False)
