@@ -132,6 +132,11 @@ for path in sys.stdin.read().split("\n"):
 sys.exit(wrong)'
 }
 
+# The table of mutations: each text is in the source, each test exists.
+check_mutations() {
+	"$PYTHON" devtools/mutate.py --check
+}
+
 fix() {
 	need clang-format
 	files '*.c' '*.h' | xargs -r clang-format -i
@@ -172,4 +177,5 @@ run "SPDX lines" check_spdx
 run "files of at most $MAX_LINES lines" check_length
 run "shell scripts (bash -n)" check_shell
 run "Python files compile" check_python
+run "mutations fit the source" check_mutations
 exit $failed

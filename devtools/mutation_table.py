@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The table of devtools/mutate.py: its entries, whether they fit the source, the tests and the
+document."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+TABLE = ROOT / "test/mutations.toml"
+DOCUMENT = ROOT / "doc/defences.md"
+DRIVER = "drivers/net/memif"
+PLUGIN = f"{DRIVER}/librte_net_memif.so.23"
+
+DOCUMENT_HEAD = """<!-- SPDX-License-Identifier: BSD-3-Clause -->
+<!-- Written by devtools/mutate.py --markdown. -->
+# What a hostile peer does, and the tests that notice a missing defence
+
+Each line is a defence of the driver that `devtools/mutate.py` has taken away, by a change of the source
+in `test/mutations.toml`, and the test that had to fail then. The same test passes with the driver as
+it is. `unit:` is a program of `test/unit` and a case in it; all else is below `test/`. [threat-model.md](threat-model.md) explains
+the defences."""
+
+
+class Problem(Exception):
+    """The table, the build or a test is not as it should be."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One defence, how it is taken away, and what has to notice."""
+
+    name: str
+    row: str        # what the peer does
+    role: str       # of our port: client, server, or both
+    defence: str
+    file: str       # below drivers/net/memif
+    old: str
+    new: str
+    test: str       # unit:PROGRAM:CASE, or pytest nodes below test/, with " && " between them
+
+    @property
+    def path(self) -> str:
+        return f"{DRIVER}/{self.file}"
+
+    @property
+    def unit(self) -> tuple[str, str] | None:
+        """Program and case, None if a pytest node has to notice."""
+        if not self.test.startswith("unit:"):
+            return None
+        _, program, case = self.test.split(":")
+        return program, case
+
+    @property
+    def artefact(self) -> str:
+        return PLUGIN if self.unit is None else f"test/unit/test_{self.unit[0]}"
+
+
+def read_table() -> list[Entry]:
+    with TABLE.open("rb") as file:
+        table = tomllib.load(file)
+    rows = table["rows"]
+    entries = [Entry(**{**entry, "row": rows[entry["row"]]}) for entry in table["mutation"]]
+    names = [entry.name for entry in entries]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise Problem(f"{TABLE}: twice: {sorted(twice)}")
+    unused = set(rows.values()) - {entry.row for entry in entries}
+    if unused:
+        raise Problem(f"{TABLE}: rows without an entry: {sorted(unused)}")
+    return entries
+
+
+def read_untested() -> dict[str, str]:
+    """Rows, or parts of rows, that nothing is taken away for, and why."""
+    with TABLE.open("rb") as file:
+        return tomllib.load(file)["without"]
+
+
+# -- does the table fit? ------------------------------------------------------------------------------
+
+def mutated(entry: Entry, text: str) -> str:
+    count = text.count(entry.old)
+    if count != 1:
+        raise Problem(f"{entry.name}: the text to replace is {count} times in {entry.path}")
+    if entry.old == entry.new:
+        raise Problem(f"{entry.name}: replaces nothing")
+    return text.replace(entry.old, entry.new)
+
+
+def check_text(entry: Entry) -> str | None:
+    try:
+        mutated(entry, (ROOT / entry.path).read_text(encoding="utf-8"))
+    except (Problem, OSError) as error:
+        return str(error)
+    return None
+
+
+def check_unit(entry: Entry) -> str | None:
+    if entry.unit is None:
+        return None
+    program, case = entry.unit
+    path = ROOT / f"test/unit/test_{program}.c"
+    if path.is_file() and f"({case})" in path.read_text(encoding="utf-8"):
+        return None
+    return f"{entry.name}: no test {case} in {path}"
+
+
+def check_nodes(entries: list[Entry]) -> list[str]:
+    nodes = sorted({node for entry in entries if entry.unit is None for node in nodes_of(entry)})
+    command = [*pytest_command(), "--collect-only", "-q", *nodes]
+    result = subprocess.run(command, cwd=ROOT, env=environment({}), text=True, timeout=120,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if result.returncode == 0:
+        return []
+    lines = [line for line in result.stdout.splitlines() if line.startswith("ERROR")]
+    return lines or result.stdout.splitlines()[-5:]
+
+
+def check(entries: list[Entry]) -> int:
+    problems = [problem for entry in entries
+                for problem in (check_text(entry), check_unit(entry)) if problem]
+    problems += check_nodes(entries)
+    text = DOCUMENT.read_text(encoding="utf-8") if DOCUMENT.is_file() else ""
+    problems += [f"{entry.name}: not in {DOCUMENT}; write it again, with --markdown"
+                 for entry in entries if line_of(entry) not in text]
+    for problem in problems:
+        print(problem)
+    return int(bool(problems))
+
+
+def pytest_command() -> list[str]:
+    return ["/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", "test"]
+
+
+def nodes_of(entry: Entry) -> list[str]:
+    return [f"test/{node}" for node in entry.test.split(" && ")]
+
+
+def environment(more: dict[str, str]) -> dict[str, str]:
+    """With all sets of ends, so that any of them can be named."""
+    return {**os.environ, "MIF_ENDS": "all", **more}
+
+
+def line_of(entry: Entry) -> str:
+    """Its line of the document, without what was seen."""
+    test = entry.test.split(" && ")[-1].replace("|", "\\|")
+    return f"| {entry.role} | {entry.defence} (`{entry.file}`) | `{test}` |"
