@@ -3,8 +3,8 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "ethdev.h"
 #include "links.h"
-#include "ports.h"
 
 /* Events come on threads of drivers. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -16,7 +16,7 @@ look(struct fwd *fwd, unsigned int memif)
 	bool up;
 
 	pthread_mutex_lock(&lock);
-	up = ports_link_up(&fwd->port[FWD_MEMIF + memif]);
+	up = ethdev_link_up(fwd->port[FWD_MEMIF + memif].id);
 	if (up != steer_is_live(&fwd->steer, memif)) {
 		steer_set_live(&fwd->steer, memif, up);
 		printf("memif %u: link %s, %d of %u are up\n", memif, up ? "up" : "down",

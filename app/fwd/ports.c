@@ -8,6 +8,7 @@
 #include <rte_dev.h>
 #include <rte_errno.h>
 
+#include "ethdev.h"
 #include "links.h"
 #include "ports.h"
 #include "worker.h"
@@ -15,13 +16,6 @@
 #define VHOST_NET "/dev/vhost-net"
 #define DEVARGS 1024
 #define POOL_CACHE 256
-
-static int
-complain(const struct fwd_port *port, const char *what, int error)
-{
-	fprintf(stderr, "%s: %s: %s: %s\n", program_name, port->name, what, rte_strerror(-error));
-	return error;
-}
 
 static int
 find_network(struct fwd *fwd)
@@ -58,11 +52,11 @@ create(struct fwd *fwd, const char *name, const char *args)
 	snprintf(port->name, sizeof(port->name), "%s", name);
 	ret = rte_eal_hotplug_add("vdev", name, args);
 	if (ret != 0)
-		return complain(port, "cannot be made", ret);
+		return ethdev_complain(port->name, "cannot be made", ret);
 	port->created = true;
 	fwd->ports++;
 	ret = rte_eth_dev_get_port_by_name(name, &port->id);
-	return ret != 0 ? complain(port, "made, but there is no port", ret) : 0;
+	return ret != 0 ? ethdev_complain(port->name, "made, but there is no port", ret) : 0;
 }
 
 static int
@@ -126,7 +120,7 @@ create_kernel(struct fwd *fwd)
 	}
 	ret = rte_eth_macaddr_get(fwd->port[FWD_NET].id, &address);
 	if (ret != 0)
-		return complain(&fwd->port[FWD_NET], "has no MAC address", ret);
+		return ethdev_complain(fwd->port[FWD_NET].name, "has no MAC address", ret);
 	rte_ether_format_addr(mac, sizeof(mac), &address);
 	ret = choose_kernel(&driver);
 	if (ret != 0)
@@ -168,28 +162,9 @@ make_tx_locks(struct fwd_port *port, unsigned int workers)
 		return 0;
 	port->tx_lock = calloc(port->queues, sizeof(*port->tx_lock));
 	if (port->tx_lock == NULL)
-		return complain(port, "no memory", -ENOMEM);
+		return ethdev_complain(port->name, "no memory", -ENOMEM);
 	for (uint16_t q = 0; q < port->queues; q++)
 		rte_spinlock_init(&port->tx_lock[q]);
-	return 0;
-}
-
-static int
-set_up_queues(const struct fwd *fwd, const struct fwd_port *port)
-{
-	uint16_t rxd = (uint16_t)fwd->config.descriptors, txd = rxd;
-	int ret = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &rxd, &txd);
-
-	if (ret != 0)
-		return complain(port, "cannot adjust the number of descriptors", ret);
-	for (uint16_t q = 0; q < port->queues; q++) {
-		ret = rte_eth_rx_queue_setup(port->id, q, rxd, SOCKET_ID_ANY, NULL, fwd->pool);
-		if (ret != 0)
-			return complain(port, "cannot set up a receive queue", ret);
-		ret = rte_eth_tx_queue_setup(port->id, q, txd, SOCKET_ID_ANY, NULL);
-		if (ret != 0)
-			return complain(port, "cannot set up a transmit queue", ret);
-	}
 	return 0;
 }
 
@@ -215,7 +190,7 @@ configure(struct fwd *fwd, unsigned int place)
 	int ret = rte_eth_dev_info_get(port->id, &info);
 
 	if (ret != 0)
-		return complain(port, "no information about the port", ret);
+		return ethdev_complain(port->name, "no information about the port", ret);
 	port->queues = number_of_queues(fwd, place, &info);
 	conf.rxmode.offloads = RTE_ETH_RX_OFFLOAD_SCATTER & info.rx_offload_capa;
 	conf.txmode.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS & info.tx_offload_capa;
@@ -229,10 +204,13 @@ configure(struct fwd *fwd, unsigned int place)
 	}
 	ret = rte_eth_dev_configure(port->id, port->queues, port->queues, &conf);
 	if (ret != 0)
-		return complain(port, "cannot configure the port", ret);
+		return ethdev_complain(port->name, "cannot configure the port", ret);
 	port->configured = true;
 	ret = make_tx_locks(port, fwd->workers);
-	return ret != 0 ? ret : set_up_queues(fwd, port);
+	if (ret != 0)
+		return ret;
+	return ethdev_set_up_queues(port->id, port->name, port->queues,
+			(uint16_t)fwd->config.descriptors, fwd->pool);
 }
 
 static int
@@ -242,7 +220,7 @@ start(struct fwd *fwd, unsigned int place)
 	int ret = rte_eth_dev_start(port->id);
 
 	if (ret != 0)
-		return complain(port, "cannot start the port", ret);
+		return ethdev_complain(port->name, "cannot start the port", ret);
 	port->started = true;
 	/* What the kernel is to answer comes to its MAC address, or to groups. */
 	if (place == FWD_NET && fwd->kernel != 0 && rte_eth_allmulticast_get(port->id) == 0)
@@ -284,7 +262,7 @@ close_port(struct fwd_port *port)
 	if (port->created) {
 		ret = rte_eal_hotplug_remove("vdev", port->name);
 		if (ret != 0)
-			complain(port, "cannot be removed", ret);
+			ethdev_complain(port->name, "cannot be removed", ret);
 	} else if (port->configured) {
 		rte_eth_dev_close(port->id);
 	}
@@ -298,12 +276,4 @@ ports_close(struct fwd *fwd)
 	while (fwd->ports > 0)
 		close_port(&fwd->port[--fwd->ports]);
 	rte_mempool_free(fwd->pool);
-}
-
-bool
-ports_link_up(const struct fwd_port *port)
-{
-	struct rte_eth_link link = { 0 };
-
-	return rte_eth_link_get_nowait(port->id, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
 }

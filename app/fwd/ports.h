@@ -21,7 +21,4 @@ int ports_open(struct fwd *fwd);
 /** Stops and closes all, and removes those that were made. No worker may run any more. */
 void ports_close(struct fwd *fwd);
 
-/** Whether the link of a port is up, without waiting. */
-bool ports_link_up(const struct fwd_port *port);
-
 #endif /* FWD_PORTS_H */

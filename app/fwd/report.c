@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <rte_cycles.h>
 
-#include "ports.h"
+#include "ethdev.h"
 #include "report.h"
 #include "worker.h"
 
@@ -78,7 +78,7 @@ print_row(const struct fwd *fwd, unsigned int place, const struct moment *from,
 	char label[LABEL], text[16];
 
 	fwd_label(fwd, place, label, sizeof(label));
-	printf("%-10s %-4s", label, ports_link_up(&fwd->port[place]) ? "up" : "down");
+	printf("%-10s %-4s", label, ethdev_link_up(fwd->port[place].id) ? "up" : "down");
 	for (unsigned int i = 0; i < RTE_DIM(columns); i++)
 		printf("%s %*s", i == 4 ? " |         " : "", i < 4 ? 9 : 7,
 				human(columns[i] / seconds, text));

@@ -5,7 +5,7 @@
 #include <rte_telemetry.h>
 #include <rte_version.h>
 
-#include "ports.h"
+#include "ethdev.h"
 #include "report.h"
 #include "worker.h"
 
@@ -48,7 +48,7 @@ show_ports(const char *command, const char *params, struct rte_tel_data *data)
 		count = workers_count(shown, place);
 		rte_tel_data_add_dict_string(dict, "ethdev", shown->port[place].name);
 		rte_tel_data_add_dict_string(dict, "link",
-				ports_link_up(&shown->port[place]) ? "up" : "down");
+				ethdev_link_up(shown->port[place].id) ? "up" : "down");
 		add_counters(dict, &count);
 		if (rte_eth_stats_get(shown->port[place].id, &stats) == 0) {
 			rte_tel_data_add_dict_uint(dict, "missed", stats.imissed + stats.rx_nombuf);

@@ -10,6 +10,7 @@
 #include <rte_cycles.h>
 
 #include "command.h"
+#include "ethdev.h"
 #include "packet.h"
 #include "report.h"
 #include "samples.h"
@@ -61,7 +62,7 @@ connect_once(struct port *port)
 
 	if (ret != 0)
 		return ret;
-	while (!port_is_up(port)) {
+	while (!ethdev_link_up(port->id)) {
 		if (stop_wanted())
 			return -EINTR;
 		if (wait_is_over(&clock)) {

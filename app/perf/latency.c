@@ -12,6 +12,7 @@
 #include <rte_interrupts.h>
 
 #include "command.h"
+#include "ethdev.h"
 #include "packet.h"
 #include "report.h"
 #include "samples.h"
@@ -153,7 +154,7 @@ reflect(uint16_t port)
 		got = next_packets(port, mbufs);
 		if (got != 0)
 			send_all(port, mbufs, got);
-		else if (!port_is_up(&state.ports.port[0]))
+		else if (!ethdev_link_up(state.ports.port[0].id))
 			break;
 		packets += got;
 	}

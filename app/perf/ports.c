@@ -8,18 +8,12 @@
 #include <rte_cycles.h>
 #include <rte_errno.h>
 
+#include "ethdev.h"
 #include "ports.h"
 #include "stop.h"
 
 /* How often a link that has to come up is looked at. */
 #define LINK_PERIOD_US 10000
-
-static int
-complain(const struct port *port, const char *what, int error)
-{
-	fprintf(stderr, "dpdk-memif-perf: %s: %s: %s\n", port->name, what, rte_strerror(-error));
-	return error;
-}
 
 /* Names do not tell the drivers apart: the stock one has the name of ours. */
 static const char *
@@ -35,25 +29,6 @@ burst_object(uint16_t id)
 }
 
 static int
-set_up_queues(const struct port *port, const struct ports_cfg *cfg)
-{
-	uint16_t rxd = cfg->descriptors, txd = cfg->descriptors;
-	int ret = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &rxd, &txd);
-
-	if (ret != 0)
-		return complain(port, "cannot adjust the number of descriptors", ret);
-	for (uint16_t q = 0; q < cfg->queues; q++) {
-		ret = rte_eth_rx_queue_setup(port->id, q, rxd, SOCKET_ID_ANY, NULL, cfg->pool);
-		if (ret != 0)
-			return complain(port, "cannot set up a receive queue", ret);
-		ret = rte_eth_tx_queue_setup(port->id, q, txd, SOCKET_ID_ANY, NULL);
-		if (ret != 0)
-			return complain(port, "cannot set up a transmit queue", ret);
-	}
-	return 0;
-}
-
-static int
 configure(struct port *port, const struct ports_cfg *cfg)
 {
 	struct rte_eth_conf conf = { .intr_conf.rxq = cfg->interrupts };
@@ -61,7 +36,7 @@ configure(struct port *port, const struct ports_cfg *cfg)
 	int ret = rte_eth_dev_info_get(port->id, &info);
 
 	if (ret != 0)
-		return complain(port, "no information about the port", ret);
+		return ethdev_complain(port->name, "no information about the port", ret);
 	port->driver = info.driver_name;
 	if (cfg->queues > info.max_rx_queues || cfg->queues > info.max_tx_queues) {
 		fprintf(stderr, "dpdk-memif-perf: %s: has %u receive and %u transmit queues at most\n",
@@ -75,9 +50,9 @@ configure(struct port *port, const struct ports_cfg *cfg)
 		conf.rxmode.mtu = cfg->frame - RTE_ETHER_HDR_LEN;
 	ret = rte_eth_dev_configure(port->id, cfg->queues, cfg->queues, &conf);
 	if (ret != 0)
-		return complain(port, "cannot configure the port", ret);
+		return ethdev_complain(port->name, "cannot configure the port", ret);
 	port->configured = true;
-	return set_up_queues(port, cfg);
+	return ethdev_set_up_queues(port->id, port->name, cfg->queues, cfg->descriptors, cfg->pool);
 }
 
 int
@@ -112,7 +87,7 @@ port_start(struct port *port)
 	int ret = rte_eth_dev_start(port->id);
 
 	if (ret != 0)
-		return complain(port, "cannot start the port", ret);
+		return ethdev_complain(port->name, "cannot start the port", ret);
 	port->started = true;
 	port->object = burst_object(port->id);
 	return 0;
@@ -142,15 +117,7 @@ port_stop(struct port *port)
 		return 0;
 	port->started = false;
 	ret = rte_eth_dev_stop(port->id);
-	return ret != 0 ? complain(port, "cannot stop the port", ret) : 0;
-}
-
-bool
-port_is_up(const struct port *port)
-{
-	struct rte_eth_link link = { 0 };
-
-	return rte_eth_link_get_nowait(port->id, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
+	return ret != 0 ? ethdev_complain(port->name, "cannot stop the port", ret) : 0;
 }
 
 uint16_t
@@ -159,7 +126,7 @@ ports_up(const struct ports *ports)
 	uint16_t up = 0;
 
 	for (uint16_t i = 0; i < ports->count; i++)
-		up = (uint16_t)(up + port_is_up(&ports->port[i]));
+		up = (uint16_t)(up + ethdev_link_up(ports->port[i].id));
 	return up;
 }
 

@@ -52,8 +52,6 @@ int port_start(struct port *port);
 /** Stop one port, when it is started. @return 0 or negative errno, after a message on stderr */
 int port_stop(struct port *port);
 
-bool port_is_up(const struct port *port);
-
 /** Number of ports whose link is up. */
 uint16_t ports_up(const struct ports *ports);
 
