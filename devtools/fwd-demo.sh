@@ -66,10 +66,18 @@ say "--- ping, answered by the kernel"
 ip netns exec "$HOST" ping -c 3 -i 0.2 10.98.0.1
 say "--- UDP, echoed by the Go program"
 ip netns exec "$HOST" "$PYTHON" -c '
-import socket
+import itertools, socket
 sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-sock.settimeout(5)
+sock.settimeout(1)
+def echo(number):
+    # The memif link may come up later than the kernel answers.
+    for attempt in itertools.count(1):
+        sock.sendto(b"_ packet %d" % number, ("10.98.0.1", 5000))
+        try:
+            return sock.recvfrom(100)
+        except TimeoutError:
+            if attempt == 30:
+                raise
 for number in range(3):
-    sock.sendto(b"_ packet %d" % number, ("10.98.0.1", 5000))
-    data, sender = sock.recvfrom(100)
+    data, sender = echo(number)
     print(data[1:].decode().strip(), "came back from", *sender)'
