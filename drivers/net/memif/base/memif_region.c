@@ -13,10 +13,6 @@
 #include "memif_discard.h"
 #include "memif_region.h"
 
-#ifndef MADV_POPULATE_WRITE /* Linux 5.14; glibc has it since 2.35 */
-#define MADV_POPULATE_WRITE 23
-#endif
-
 #ifndef MAP_FIXED_NOREPLACE /* Linux 4.17; older kernels take the address as a wish */
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
@@ -31,9 +27,6 @@
 static bool shared;
 static uint64_t next_address = SHARED_FIRST;
 static atomic_uint files_kept; /* a link that parted is freed without the lock */
-
-/* Larger regions are faulted in by use: filling them would hold up the control thread. */
-#define POPULATE_LIMIT (UINT64_C(64) << 20)
 
 uint64_t
 mif_region_page_size(void)
@@ -74,10 +67,28 @@ map(struct mif_region *region, void *wanted, int access, int flags)
 	return 0;
 }
 
+static int
+allow_access(struct mif_region *region)
+{
+	return mprotect(region->addr, region->size, PROT_READ | PROT_WRITE) == 0 ? 0 : -errno;
+}
+
+/*
+ * Pages are made by use: making all of them here would hold up the control thread. That is what a
+ * process that has called mlockall(MCL_FUTURE) does in mmap(), if they can be accessed. Those that are
+ * used are locked then.
+ */
+static int
+map_own(struct mif_region *region)
+{
+	int ret = map(region, wanted_address(region->size), PROT_NONE, 0);
+
+	return ret == 0 ? allow_access(region) : ret;
+}
+
 /*
  * A peer's file, of which nothing is to be made that nobody uses: neither a reservation of huge pages
- * nor, in a process that has called mlockall(MCL_FUTURE), all of its pages. Those would be filled
- * here and now if they could be accessed; so they cannot, until they are not locked any more.
+ * nor, as above, all of its pages. It is no memory of this process, so it is not to be locked, either.
  */
 static int
 map_of_peer(struct mif_region *region, void *wanted, int flags)
@@ -87,18 +98,7 @@ map_of_peer(struct mif_region *region, void *wanted, int flags)
 	if (ret != 0)
 		return ret;
 	munlock(region->addr, region->size);
-	return mprotect(region->addr, region->size, PROT_READ | PROT_WRITE) == 0 ? 0 : -errno;
-}
-
-/* Errors other than a lack of memory come from old kernels; use faults the pages in then. */
-static int
-populate(struct mif_region *region)
-{
-	if (region->size > POPULATE_LIMIT)
-		return 0;
-	if (madvise(region->addr, region->size, MADV_POPULATE_WRITE) == 0)
-		return 0;
-	return errno == ENOMEM || errno == EFAULT ? -ENOMEM : 0;
+	return allow_access(region);
 }
 
 int
@@ -117,8 +117,8 @@ mif_region_create(struct mif_region *region, uint64_t size, const char *name)
 			fcntl(region->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) !=
 					0)
 		ret = -errno;
-	else if ((ret = map(region, wanted_address(size), PROT_READ | PROT_WRITE, 0)) == 0)
-		ret = populate(region);
+	else
+		ret = map_own(region);
 	if (ret != 0)
 		mif_region_release(region);
 	return ret;

@@ -43,7 +43,7 @@ void mif_region_share(void);
 uint64_t mif_region_page_size(void);
 
 /**
- * Make a region of zero bytes in a memfd that can neither shrink nor grow.
+ * Make a region of zero bytes in a memfd that can neither shrink nor grow. Its pages are made by use.
  *
  * @param size  bytes, whole pages
  * @param name  for /proc/PID/maps
