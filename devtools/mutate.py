@@ -91,7 +91,10 @@ def run_build(targets: list[str]) -> None:
 def stamp_of(entry: Entry | None) -> str:
     """Changes with all that a mutant is made of."""
     digest = hashlib.sha256(repr((entry.path, entry.old, entry.new) if entry else "").encode())
-    folders = [SOURCE / DRIVER, *([SOURCE / "test/unit"] if entry and entry.unit else [])]
+    of_forwarder = entry is not None and entry.of_forwarder
+    folders = [SOURCE / ("app" if of_forwarder else DRIVER)]
+    if entry and entry.unit:
+        folders.append(SOURCE / ("test/fwd" if of_forwarder else "test/unit"))
     for path in sorted(path for folder in folders for path in folder.rglob("*")):
         if path.is_file():
             digest.update(str(path).encode() + path.read_bytes())
@@ -178,9 +181,10 @@ def run_unit(case: str, program: Path) -> Verdict:
     return Verdict(False, first_match(r"^# (.* [!=<>]=? .*|.*assert.*)$", output, "not ok"))
 
 
-def run_pytest(entry: Entry, plugin: Path) -> Verdict:
+def run_pytest(entry: Entry, artefact: Path) -> Verdict:
     command = [*pytest_command(), "-q", "-x", "--tb=short", "-rs", *nodes_of(entry)]
-    status, output = run_limited(command, {"MIF_PLUGIN": str(plugin)})
+    variable = "MIF_FWD" if entry.of_forwarder else "MIF_PLUGIN"
+    status, output = run_limited(command, {variable: str(artefact)})
     if status is None:
         return Verdict(False, f"not finished after {TEST_SECONDS} s")
     if status == 1:

@@ -14,13 +14,14 @@ ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "test/mutations.toml"
 DOCUMENT = ROOT / "doc/defences.md"
 DRIVER = "drivers/net/memif"
+FORWARDER = "app/fwd/dpdk-memif-fwd"
 PLUGIN = f"{DRIVER}/librte_net_memif.so.23"
 
 DOCUMENT_HEAD = """<!-- SPDX-License-Identifier: BSD-3-Clause -->
 <!-- Written by devtools/mutate.py --markdown. -->
 # What a hostile peer does, and the tests that notice a missing defence
 
-Each line is a defence of the driver that `devtools/mutate.py` has taken away, by a change of the source
+Each line is a defence of the driver, or something that `dpdk-memif-fwd` has to do, that `devtools/mutate.py` has taken away, by a change of the source
 in `test/mutations.toml`, and the test that had to fail then. The same test passes with the driver as
 it is. `unit:` is a program of `test/unit` and a case in it; all else is below `test/`. [threat-model.md](threat-model.md) explains
 the defences."""
@@ -38,14 +39,18 @@ class Entry:
     row: str        # what the peer does
     role: str       # of our port: client, server, or both
     defence: str
-    file: str       # below drivers/net/memif
+    file: str       # below drivers/net/memif, or below this checkout if it begins with app/
     old: str
     new: str
     test: str       # unit:PROGRAM:CASE, or pytest nodes below test/, with " && " between them
 
     @property
     def path(self) -> str:
-        return f"{DRIVER}/{self.file}"
+        return self.file if self.of_forwarder else f"{DRIVER}/{self.file}"
+
+    @property
+    def of_forwarder(self) -> bool:
+        return self.file.startswith("app/fwd/")
 
     @property
     def unit(self) -> tuple[str, str] | None:
@@ -57,7 +62,9 @@ class Entry:
 
     @property
     def artefact(self) -> str:
-        return PLUGIN if self.unit is None else f"test/unit/test_{self.unit[0]}"
+        if self.unit is None:
+            return FORWARDER if self.of_forwarder else PLUGIN
+        return f"test/{'fwd' if self.of_forwarder else 'unit'}/test_{self.unit[0]}"
 
 
 def read_table() -> list[Entry]:
@@ -105,6 +112,8 @@ def check_unit(entry: Entry) -> str | None:
         return None
     program, case = entry.unit
     path = ROOT / f"test/unit/test_{program}.c"
+    if entry.of_forwarder:
+        path = ROOT / f"test/fwd/test_{program.removeprefix('fwd_')}.c"
     if path.is_file() and f"({case})" in path.read_text(encoding="utf-8"):
         return None
     return f"{entry.name}: no test {case} in {path}"

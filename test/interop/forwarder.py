@@ -27,6 +27,10 @@ def run(*command: str, timeout: float = 120) -> str:
     return done.stdout
 
 
+def program() -> str:
+    return os.environ.get("MIF_FWD", str(build_dir() / "app/fwd/dpdk-memif-fwd"))
+
+
 def missing() -> str:
     """What this machine lacks for these tests; empty when it has everything."""
     if os.geteuid() != 0:
@@ -113,7 +117,7 @@ class Forwarder(Process):
         """All but the forwarder's further options. The network port, if not given, is the cable."""
         network = network or f"net_af_packet0,iface={NETWORK},qpairs={workers}"
         lcores = ",".join(f"{n}@{cpu(0)}" for n in range(workers + 1))
-        return ["ip", "netns", "exec", site.fwd, str(build_dir() / "app/fwd/dpdk-memif-fwd"),
+        return ["ip", "netns", "exec", site.fwd, program(),
                 "--lcores", lcores, "--no-pci", "--file-prefix", prefix, *memory_args(),
                 *driver_args(OURS), f"--vdev={network}",
                 "--", "--socket", socket, "--kernel", "tap"]
