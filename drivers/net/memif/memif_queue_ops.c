@@ -196,6 +196,10 @@ mif_txq_info_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_txq_info *
 	info->nb_desc = locked_slots(dev, true, id);
 	info->conf.tx_deferred_start = queue->deferred;
 	info->conf.offloads = dev->data->dev_conf.txmode.offloads;
+	/* Beyond 16 bits: there was no wish. */
+	info->conf.tx_free_thresh = queue->free_thresh <= UINT16_MAX ?
+			(uint16_t)queue->free_thresh :
+			0;
 }
 
 static int

@@ -50,20 +50,22 @@ mif_zc_ring_start(struct mif_queue *queue, struct mif_ring_end *end, enum mif_mo
 	mif_ring_publish(end->own_index, zc->head);
 }
 
-/* Of the slots from limit on, those that hold no more than so many mbufs. */
+/* Of the slots from limit on, those before one in which one more packet begins. */
 static uint32_t
-slots_of_mbufs(const struct mif_ring_end *end, uint32_t slots, uint32_t *mbufs)
+slots_of_packets(const struct mif_ring_end *end, uint32_t slots, uint32_t *packets)
 {
-	uint32_t most = *mbufs;
-	uint32_t i;
+	const struct mif_zc_ring *zc = end->zc;
+	uint32_t most = *packets;
+	uint32_t slot, i;
 
-	*mbufs = 0;
+	*packets = 0;
 	for (i = 0; i < slots; i++) {
-		if (end->zc->pools[(end->limit + i) & end->mask] == NULL)
+		slot = (end->limit + i) & end->mask;
+		if (zc->pools[slot] == NULL || mif_zc_is_further(zc->mbufs[slot]))
 			continue;
-		if (*mbufs == most)
+		if (*packets == most)
 			break;
-		++*mbufs;
+		++*packets;
 	}
 	return i;
 }
@@ -72,7 +74,7 @@ int
 mif_zc_done_cleanup(struct mif_queue *queue, uint32_t count)
 {
 	struct mif_ring_end *end = mif_gate_enter(&queue->gate);
-	uint32_t mbufs = count == 0 ? UINT32_MAX : count;
+	uint32_t packets = count == 0 ? UINT32_MAX : count;
 	uint32_t done = 0;
 
 	if (end == NULL || end->zc == NULL) {
@@ -81,9 +83,9 @@ mif_zc_done_cleanup(struct mif_queue *queue, uint32_t count)
 	}
 	if (!end->shared || mif_queue_take_ring(end))
 		done = mif_zc_done(queue, end);
-	mif_zc_reclaim(end, slots_of_mbufs(end, done, &mbufs));
+	mif_zc_reclaim(end, slots_of_packets(end, done, &packets));
 	if (end->shared)
 		mif_lock_give(&end->lock);
 	mif_gate_leave(&queue->gate);
-	return (int)mbufs;
+	return (int)packets;
 }

@@ -55,12 +55,28 @@ void mif_zc_ring_free(struct mif_ring_end *end, enum mif_dir dir);
 void mif_zc_ring_start(struct mif_queue *queue, struct mif_ring_end *end, enum mif_mode mode);
 
 /**
- * Free mbufs that the server has taken.
+ * Free the mbufs of packets that the server has taken.
  *
- * @param count  of mbufs at most, 0 for all
- * @return how many
+ * @param count  of packets at most, 0 for all
+ * @return how many there were of which mbufs were kept
  */
 int mif_zc_done_cleanup(struct mif_queue *queue, uint32_t count);
+
+/**
+ * Note that a kept mbuf is not the first one of its packet. The ring does not say so: servers change
+ * the flags of what they take. What is kept has data, and nobody asks for its length any more.
+ */
+static inline void
+mif_zc_mark_further(struct rte_mbuf *mbuf)
+{
+	mbuf->data_len = 0;
+}
+
+static inline bool
+mif_zc_is_further(const struct rte_mbuf *mbuf)
+{
+	return mbuf->data_len == 0;
+}
 
 /** Slots with mbufs that the server may fill. */
 static __rte_always_inline uint32_t

@@ -164,6 +164,7 @@ put_segments(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf 
 	struct rte_mbuf *next;
 	struct mif_desc desc;
 	uint32_t front, length;
+	bool first = true;
 	uint16_t more;
 
 	for (; mbuf != NULL; mbuf = next) {
@@ -177,6 +178,9 @@ put_segments(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf 
 			mbuf->nb_segs = 1;
 			desc.flags = more;
 			keep(end, end->cursor & end->mask, mbuf, desc);
+			if (!first)
+				mif_zc_mark_further(mbuf);
+			first = false;
 			mif_ring_end_advance(end, 1);
 			continue;
 		}
