@@ -16,35 +16,22 @@
 struct end *
 lender(struct pair *pair)
 {
-	return strcmp(pair->port.role, "server") == 0 ? &pair->port : &pair->peer;
+	return pair_end(pair, "server");
 }
 
 struct end *
 borrowed_from(struct pair *pair)
 {
-	return strcmp(pair->port.role, "server") == 0 ? &pair->peer : &pair->port;
+	return pair_end(pair, "client");
 }
 
 int
 lender_up(struct pair *pair, const char *options, const struct setup *setup)
 {
 	char server[128];
-	struct end *end = lender(pair), *other = borrowed_from(pair);
-	int ret;
 
 	snprintf(server, sizeof(server), "%s,zero-copy=yes", options);
-	ret = end_attach(pair, end, server);
-	if (ret == 0)
-		ret = end_attach(pair, other, options);
-	if (ret == 0)
-		ret = end_configure(end, setup);
-	if (ret == 0)
-		ret = end_configure(other, setup);
-	if (ret == 0)
-		ret = rte_eth_dev_start(end->id);
-	if (ret == 0)
-		ret = rte_eth_dev_start(other->id);
-	return ret == 0 && !pair_wait_link(pair, true) ? -1 : ret;
+	return pair_up_as(pair, server, setup, options, setup);
 }
 
 void

@@ -57,11 +57,15 @@ end_configure(const struct end *end, const struct setup *setup)
 		.intr_conf = { .rxq = setup->rx_interrupts },
 	};
 	const struct rte_eth_rxconf rx_conf = { .rx_deferred_start = setup->deferred };
-	const struct rte_eth_txconf tx_conf = { .tx_deferred_start = setup->deferred };
+	const struct rte_eth_txconf tx_conf = {
+		.tx_deferred_start = setup->deferred,
+		.tx_free_thresh = setup->tx_free_thresh,
+	};
+	struct rte_mempool *pool = setup->pool != NULL ? setup->pool : mbufs;
 	int ret = rte_eth_dev_configure(end->id, rxq, txq, &conf);
 
 	for (uint16_t i = 0; ret == 0 && i < rxq; i++)
-		ret = rte_eth_rx_queue_setup(end->id, i, slots, SOCKET_ID_ANY, &rx_conf, mbufs);
+		ret = rte_eth_rx_queue_setup(end->id, i, slots, SOCKET_ID_ANY, &rx_conf, pool);
 	for (uint16_t i = 0; ret == 0 && i < txq; i++)
 		ret = rte_eth_tx_queue_setup(end->id, i, slots, SOCKET_ID_ANY, &tx_conf);
 	return ret;
@@ -100,6 +104,25 @@ pair_up(struct pair *pair, const char *options, const struct setup *port_setup,
 
 	if (ret == 0)
 		ret = end_up(pair, &pair->peer, options, peer_setup);
+	if (ret == 0 && !pair_wait_link(pair, true))
+		ret = -ETIMEDOUT;
+	return ret;
+}
+
+struct end *
+pair_end(struct pair *pair, const char *role)
+{
+	return strcmp(pair->port.role, role) == 0 ? &pair->port : &pair->peer;
+}
+
+int
+pair_up_as(struct pair *pair, const char *server_options, const struct setup *server_setup,
+		const char *client_options, const struct setup *client_setup)
+{
+	int ret = end_up(pair, pair_end(pair, "server"), server_options, server_setup);
+
+	if (ret == 0)
+		ret = end_up(pair, pair_end(pair, "client"), client_options, client_setup);
 	if (ret == 0 && !pair_wait_link(pair, true))
 		ret = -ETIMEDOUT;
 	return ret;

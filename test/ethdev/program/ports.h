@@ -20,6 +20,8 @@ struct setup {
 	uint64_t tx_offloads; /**< beside multi-segment */
 	uint16_t mtu;
 	uint16_t nb_desc;
+	uint16_t tx_free_thresh;
+	struct rte_mempool *pool; /**< to receive into; NULL: mbufs */
 	bool rx_interrupts;
 	bool deferred; /**< queues start by themselves only */
 };
@@ -61,6 +63,13 @@ void end_detach(struct end *end);
 /** Attach, configure and start both ends with these options, and wait for the link. */
 int pair_up(struct pair *pair, const char *options, const struct setup *port_setup,
 		const struct setup *peer_setup);
+
+/** The same by role: the server with these options and this setup, the client with those. */
+int pair_up_as(struct pair *pair, const char *server_options, const struct setup *server_setup,
+		const char *client_options, const struct setup *client_setup);
+
+/** Which end of the pair has this role. */
+struct end *pair_end(struct pair *pair, const char *role);
 
 /** Wait until the link of both ends is as wanted; false when it takes too long. */
 bool pair_wait_link(const struct pair *pair, bool up);
