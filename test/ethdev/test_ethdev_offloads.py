@@ -11,13 +11,13 @@ from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Packet, Raw
 from scapy.utils import rdpcap, wrpcap
 
+from checksums import WRONG, assert_checksums
 from memif import Memif, Socket
 from test_testpmd import quit_pair, settled
 from testpmd import Testpmd, memif_port
 
 SEGMENT = 800
 PEER = {"client": "server", "server": "client"}
-WRONG = 0x1234
 
 
 def packets(longest: int) -> List[Packet]:
@@ -37,15 +37,6 @@ def packets(longest: int) -> List[Packet]:
             transport = UDP(sport=1000 + number, dport=53, chksum=WRONG)
         made.append(ether / network / transport / payload)
     return made
-
-
-def assert_checksums(packet: Packet) -> None:
-    """Scapy would write the same ones."""
-    again = packet.copy()
-    for layer in (IP, TCP, UDP):
-        if layer in again:
-            del again[layer].chksum
-    assert bytes(again) == bytes(packet), packet.summary()
 
 
 def forward(start_testpmd: Callable[..., Testpmd], socket: Socket, scratch: Path, role: str,

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """testpmd between two ports whose packets are not copied: what it forwards is what was received."""
 
-import re
-from typing import Callable, Dict, List
+from typing import Callable, List
 
 import pytest
 
@@ -11,7 +10,7 @@ from pairs import End, assert_delivered, assert_no_errors
 from process import PATIENCE, unique
 from testpmd import Testpmd
 from traffic import Result, Traffic
-from zerocopy import COPIED, ZERO_COPY
+from zerocopy import COPIED, ZERO_COPY, xstats
 
 pytestmark = pytest.mark.own_ends("zero-copy is what it is about")
 
@@ -50,11 +49,6 @@ def run_between(middle: Testpmd, outer: List[Traffic]) -> List[Result]:
     for end in outer:
         end.count()
     return [end.finish() for end in outer]
-
-
-def xstats(testpmd: Testpmd, port: int) -> Dict[str, int]:
-    text = testpmd.cmd(f"show port xstats {port}")
-    return {name: int(value) for name, value in re.findall(r"^(\w+): (\d+)", text, re.MULTILINE)}
 
 
 # What testpmd's mbufs of 2 KB do not hold the server writes into several of those posted: with scatter

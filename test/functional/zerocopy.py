@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the tests of zero-copy ports have in common."""
 
+import re
 from typing import Dict
+
+from testpmd import Testpmd
 
 ZERO_COPY = {"zero-copy": "yes"}
 
@@ -12,3 +15,9 @@ COPIED = ("tx_copied_unexposed_segments", "tx_copied_shared_segments", "tx_copie
 
 def copied(xstats: Dict[str, int]) -> Dict[str, int]:
     return {name: xstats[name] for name in COPIED if xstats[name] != 0}
+
+
+def xstats(testpmd: Testpmd, port: int) -> Dict[str, int]:
+    """'show port xstats' as numbers."""
+    text = testpmd.cmd(f"show port xstats {port}")
+    return {name: int(value) for name, value in re.findall(r"^(\w+): (\d+)", text, re.MULTILINE)}
