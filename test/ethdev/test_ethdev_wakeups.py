@@ -12,6 +12,7 @@ import pytest
 
 from memif import OURS, STOCK, Memif, Socket
 from wakeups import Intr
+from zerocopy import ZERO_COPY
 
 pytestmark = pytest.mark.alone
 
@@ -68,6 +69,18 @@ def test_several_queues(start_intr: StartIntr, socket: Socket, role: str) -> Non
     sleeper = start_intr("sleep", Memif(role, socket), queues=4).wait_asleep()
     sender = start_intr("send", Memif(other(role), socket), queues=4, count=count)
     result = sender.result(60 + count / 2000)
+    check_sender(result, count)
+    check_sleeper(sleeper.finish(), result["sent"])
+
+
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_zero_copy(start_intr: StartIntr, socket: Socket, role: str) -> None:
+    """At both ends: a client wakes up for mbufs that were filled, a server for such as were handed over."""
+    count = WAKE_UPS // 10
+    sleeper = start_intr("sleep", Memif(role, socket, ZERO_COPY)).wait_asleep()
+    sender = start_intr("send", Memif(other(role), socket, ZERO_COPY), count=count, seed=SEED)
+    result = sender.result(60 + count / 2000)
+    assert ", zero-copy, " in sleeper.stderr
     check_sender(result, count)
     check_sleeper(sleeper.finish(), result["sent"])
 
