@@ -112,19 +112,21 @@ has_packets(const struct mif_ring_end *ends)
  * One look would do if every peer had a fence between publishing and looking at our mask, as
  * mif_ring_wants_event() has. The stock driver, VPP and libmemif have none: their look may come
  * before their packet can be seen, so they do not wake us, and our first look does not find it. But
- * it is on its way then, and we were about to sleep: look until it must have come.
+ * it is on its way then, and we were about to sleep: look until it must have come. The last look is
+ * one that began when the time was over, as we may be preempted between a look and the clock.
  */
 static bool
 too_late(const struct mif_ring_end *ends)
 {
 	uint64_t end = rte_get_timer_cycles() + rte_get_timer_hz() * SETTLE_US / US_PER_S;
+	uint64_t now = 0;
 
-	while (!has_packets(ends)) {
-		if (ends == NULL || rte_get_timer_cycles() >= end)
-			return false;
-		rte_pause();
+	for (; ends != NULL && now < end; rte_pause()) {
+		now = rte_get_timer_cycles();
+		if (has_packets(ends))
+			return true;
 	}
-	return true;
+	return false;
 }
 
 void
