@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict
 import pytest
 
 from memif import OURS, STOCK, Memif, Socket
+from process import PATIENCE
 from wakeups import Intr
 from zerocopy import ZERO_COPY
 
@@ -54,7 +55,7 @@ def test_no_wake_up_is_lost(start_intr: StartIntr, socket: Socket, role: str,
     sleeper = start_intr("sleep", Memif(role, socket)).wait_asleep()
     sender = start_intr("send", Memif(other(role), socket), sender_driver, count=WAKE_UPS,
                         seed=SEED)
-    result = sender.result(60 + WAKE_UPS / 2000)
+    result = sender.result(2 * PATIENCE + WAKE_UPS / 2000)
     print(result)
     report = sleeper.finish()
     print(report)
@@ -68,7 +69,7 @@ def test_several_queues(start_intr: StartIntr, socket: Socket, role: str) -> Non
     count = WAKE_UPS // 4
     sleeper = start_intr("sleep", Memif(role, socket), queues=4).wait_asleep()
     sender = start_intr("send", Memif(other(role), socket), queues=4, count=count)
-    result = sender.result(60 + count / 2000)
+    result = sender.result(2 * PATIENCE + count / 2000)
     check_sender(result, count)
     check_sleeper(sleeper.finish(), result["sent"])
 
@@ -79,7 +80,7 @@ def test_zero_copy(start_intr: StartIntr, socket: Socket, role: str) -> None:
     count = WAKE_UPS // 10
     sleeper = start_intr("sleep", Memif(role, socket, ZERO_COPY)).wait_asleep()
     sender = start_intr("send", Memif(other(role), socket, ZERO_COPY), count=count, seed=SEED)
-    result = sender.result(60 + count / 2000)
+    result = sender.result(2 * PATIENCE + count / 2000)
     assert ", zero-copy, " in sleeper.stderr
     check_sender(result, count)
     check_sleeper(sleeper.finish(), result["sent"])
@@ -94,7 +95,7 @@ def test_peers_come_and_go(start_intr: StartIntr, socket: Socket, role: str) -> 
     for number in range(6):
         sender = start_intr("send", Memif(other(role), socket), [OURS, STOCK][number % 3 == 2],
                             count=500, seed=number)
-        result = sender.result(30)
+        result = sender.result(2 * PATIENCE)
         check_sender(result, 500)
         sent += result["sent"]
         if number % 2:

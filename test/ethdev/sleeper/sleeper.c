@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "sleeper.h"
 
 #define WATCHDOG_NS 500000000
+#define LOOKS 6 /* of the watchdog, at the same trouble */
 
 /* One polling thread, and its signal handler. */
 static struct {
@@ -30,26 +32,40 @@ static struct {
 	struct times wake_up_times;
 } me;
 
+/* Are there packets on it, and no event that says so? With one we are about to wake up, and a busy
+ * machine has not let us. */
+static bool
+is_forgotten(uint16_t queue)
+{
+	struct pollfd file = { .fd = rte_eth_dev_rx_intr_ctl_q_get_fd(me.port, queue),
+		.events = POLLIN };
+
+	return rte_eth_rx_queue_count(me.port, queue) > 0 && poll(&file, 1, 0) == 0;
+}
+
 /*
- * The watchdog: packets that lie in a ring while we sleep, at two looks without one in between that
- * was received. It runs on the polling thread, which sleeps, so it may ask for the count.
+ * The watchdog: packets that lie in a ring while we sleep, at some looks without one in between that
+ * was received; a sender may be preempted before it has woken us. It runs on the polling thread, which
+ * sleeps, so it may ask for the count.
  */
 static void
 watch(int signal)
 {
 	static const char text[] = "mif-intr: LOST WAKE-UP: asleep, and packets are waiting\n";
-	static uint64_t received = UINT64_MAX;
+	static uint64_t received;
+	static unsigned int looks;
 	bool waiting = false;
 
 	(void)signal;
 	for (uint16_t i = 0; me.asleep && i < me.queues; i++)
-		waiting |= rte_eth_rx_queue_count(me.port, i) > 0;
-	if (waiting && me.received == received) {
-		me.alarms++;
-		if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
-			return;
-	}
-	received = waiting ? me.received : UINT64_MAX;
+		waiting |= is_forgotten(i);
+	looks = waiting && me.received == received ? looks + 1 : waiting;
+	received = me.received;
+	if (looks < LOOKS)
+		return;
+	me.alarms++;
+	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+		return;
 }
 
 static bool
