@@ -1,15 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+#include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
 #include <ethdev_driver.h>
 
+#include "memif_chan.h"
 #include "memif_ctrl.h"
 #include "memif_guard.h"
 #include "memif_link.h"
 #include "memif_lock.h"
+#include "memif_log.h"
 #include "memif_ring.h"
 #include "memif_zc_memory.h"
 #include "memif_zc_ring.h"
 #include "memif_zc_server.h"
+
+/* A server's control thread closes its socket as soon as it has read our last word, unless it hangs. */
+#define HANG_UP_MS 500
 
 /* Detached, while a burst may still be inside; of all ports, under the control lock. */
 static TAILQ_HEAD(, mif_link) detached = TAILQ_HEAD_INITIALIZER(detached);
@@ -165,11 +173,42 @@ silence(struct mif_link *link)
 	return mif_guard_idle();
 }
 
+void
+mif_link_part_socket(struct mif_link *link, int sock)
+{
+	if (link->role == MIF_CLIENT && link->memory == NULL) {
+		mif_chan_close(sock);
+		return;
+	}
+	link->sock = sock;
+	link->patience = mif_ctrl_now() + HANG_UP_MS;
+	/* To the server it looks as if the socket was closed. */
+	if (link->role == MIF_CLIENT)
+		shutdown(sock, SHUT_WR);
+}
+
+/* Can the server not write into posted mbufs any more? */
+static bool
+peer_left(struct mif_link *link)
+{
+	struct pollfd poll_fd = { .fd = link->sock, .events = POLLRDHUP };
+
+	if (link->role == MIF_SERVER || link->sock < 0 || poll(&poll_fd, 1, 0) != 0)
+		return true;
+	if (mif_ctrl_now() < link->patience)
+		return false;
+	MIF_LOG(WARNING, link->name,
+			"the server has not hung up for %d ms: it may write into mbufs that go back "
+			"to their pools now; end it if it hangs",
+			HANG_UP_MS);
+	return true;
+}
+
 /* May a link go whose gates are shut? */
 static bool
 may_go(struct mif_link *link)
 {
-	return bursts_ended(link) && (!link->lends || silence(link));
+	return bursts_ended(link) && (!link->lends || silence(link)) && peer_left(link);
 }
 
 /* The link may be gone when this returns, or go at any time: with the last mbuf that points into it. */
@@ -190,6 +229,7 @@ mif_link_detach(struct mif_link *link, struct rte_eth_dev *dev, struct mif_port_
 {
 	mif_mp_retract(link);
 	link->counters = counters;
+	snprintf(link->name, sizeof(link->name), "%s", dev->data->name);
 	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
 		wait_for(link, dev->data->rx_queues[i]);
 	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++)

@@ -233,10 +233,32 @@ free_ctrl(struct ctrl *ctrl)
 }
 
 static void
+dispatch(struct ctrl *ctrl, const struct epoll_event *events, int count)
+{
+	struct mif_watch *watch;
+
+	for (int i = 0; i < count && !ctrl->stop; i++) {
+		watch = events[i].data.ptr;
+		if (watch == NULL)
+			take_kick(ctrl);
+		else if (watch->fd >= 0)
+			watch->ready(watch, events[i].events);
+	}
+}
+
+void
+mif_ctrl_serve(void)
+{
+	struct epoll_event events[EVENTS_PER_TURN];
+
+	if (own != NULL && own == current)
+		dispatch(own, events, epoll_wait(own->epoll, events, EVENTS_PER_TURN, 0));
+}
+
+static void
 turn(struct ctrl *ctrl)
 {
 	struct epoll_event events[EVENTS_PER_TURN];
-	struct mif_watch *watch;
 	int count, wait;
 
 	mif_ctrl_lock();
@@ -245,13 +267,7 @@ turn(struct ctrl *ctrl)
 	count = epoll_wait(ctrl->epoll, events, EVENTS_PER_TURN, wait);
 
 	mif_ctrl_lock();
-	for (int i = 0; i < count && !ctrl->stop; i++) {
-		watch = events[i].data.ptr;
-		if (watch == NULL)
-			take_kick(ctrl);
-		else if (watch->fd >= 0)
-			watch->ready(watch, events[i].events);
-	}
+	dispatch(ctrl, events, count);
 	if (!ctrl->stop) {
 		mif_port_check_links(&ctrl->ports);
 		fire_timers(ctrl);

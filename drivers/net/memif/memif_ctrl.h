@@ -95,6 +95,13 @@ void mif_ctrl_arm(struct mif_timer *timer, uint64_t ms);
 
 void mif_ctrl_disarm(struct mif_timer *timer);
 
+/**
+ * For who waits for a peer, which may be a port of this process: on the control thread, in an
+ * application's callback, do what has come for the sockets meanwhile. Nothing on other threads. Lock
+ * held.
+ */
+void mif_ctrl_serve(void);
+
 /** Make the control thread look at its timers and ports now. Any thread; never blocks. */
 void mif_ctrl_kick(void);
 

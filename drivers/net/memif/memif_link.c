@@ -8,6 +8,7 @@
 #include <ethdev_driver.h>
 #include <rte_malloc.h>
 
+#include "memif_chan.h"
 #include "memif_ctrl.h"
 #include "memif_discard.h"
 #include "memif_guard.h"
@@ -45,6 +46,7 @@ mif_link_create(uint32_t queues, int socket)
 	for (int i = 0; i < MIF_REGIONS_MAX; i++)
 		link->regions[i] = MIF_REGION_NONE;
 	memset(link->event_fds, -1, sizeof(link->event_fds));
+	link->sock = -1;
 	return link;
 }
 
@@ -327,6 +329,9 @@ mif_link_finish(struct mif_link *link, enum mif_role role, const struct mif_geom
 void
 mif_link_close_files(struct mif_link *link)
 {
+	if (link->sock >= 0)
+		mif_chan_close(link->sock);
+	link->sock = -1;
 	for (uint32_t i = 0; i < link->shared->region_count; i++)
 		mif_region_close(&link->regions[i]);
 

@@ -41,7 +41,10 @@ struct mif_link {
 	uint32_t buffer_size;	    /**< client: bytes; 0 on a server, which cannot know */
 	struct mif_queue **waiting; /**< closed gates where a burst may still be inside */
 	uint32_t waiting_count;
-	bool fenced;		      /**< the barrier after closing the gates has been passed */
+	bool fenced;			 /**< the barrier after closing the gates has been passed */
+	char name[RTE_ETH_NAME_MAX_LEN]; /**< of the port, once it is over */
+	int sock;	   /**< of a connection that is over, see mif_link_part_socket() */
+	uint64_t patience; /**< how long it waits for the peer, of mif_ctrl_now() */
 	struct mif_zc_memory *memory; /**< client with zero-copy: what it exposes; else NULL */
 	struct mif_port_counters *counters; /**< of the port, for what is lost; NULL without */
 	struct mif_mp_entry mp;
@@ -100,6 +103,20 @@ int mif_link_finish(struct mif_link *link, enum mif_role role, const struct mif_
 void mif_link_attach(struct mif_link *link, enum mif_role role, enum mif_mode mode,
 		struct rte_eth_dev *dev);
 
+/**
+ * The connection is over, and this end has said so if it is the one that ended it. What is left of the
+ * socket says when this end has let go of the memory, and when the peer has:
+ *
+ * - a server closes it when the last burst has left the link;
+ * - a client without copying gives mbufs back in which the server may still write only when the server
+ *   has closed its end, or has not done so for a while.
+ *
+ * Before mif_link_detach().
+ *
+ * @param sock  owned by the link from here on
+ */
+void mif_link_part_socket(struct mif_link *link, int sock);
+
 /** Put its rings behind the gates of a queue, unless it is stopped, missing or has none. */
 void mif_link_open_rx(struct mif_link *link, struct mif_queue *queue);
 void mif_link_open_tx(struct mif_link *link, struct mif_queue *queue);
@@ -118,7 +135,8 @@ void mif_link_count_lost(const struct mif_link *link, struct mif_port_counters *
 /** These counters go away: links that still wait for a burst must not write to them. */
 void mif_link_forget(const struct mif_port_counters *counters);
 
-/** Links with mbufs and these counters that still wait for a burst, after another look at them. */
+/** Links with mbufs and these counters that still wait for a burst or for the peer, after another look
+ * at them. */
 unsigned int mif_link_lingering(const struct mif_port_counters *counters);
 
 /**
@@ -128,14 +146,14 @@ unsigned int mif_link_lingering(const struct mif_port_counters *counters);
  */
 bool mif_link_heal(struct mif_link *link, uint32_t process);
 
-/** Close the files of its regions and eventfds; memory stays mapped. */
+/** Close its socket, the files of its regions and eventfds; memory stays mapped. */
 void mif_link_close_files(struct mif_link *link);
 
 /** Give back a link that was never attached, or that no burst and no mbuf uses any more. */
 void mif_link_free(struct mif_link *link);
 
 /**
- * Give back detached links whose bursts have ended.
+ * Give back detached links whose bursts have ended, and of whose memory the peer has let go.
  *
  * @return how many still wait
  */

@@ -22,6 +22,7 @@
 #define SETTLE_MS 1000	   /* after a line about one trouble, before one about another */
 #define LAST_BURST_MS 1000 /* a stop waits so long for a burst */
 #define SETTLE_LOOK_US 20
+#define LINGER_LOOK_MS 1
 #define STABLE_MS 1000 /* a connection that lived as long was a good one */
 
 static const char *
@@ -147,6 +148,11 @@ try_connect(struct mif_timer *timer)
 	char trouble[sizeof(port->trouble)];
 	int ret;
 
+	/* Two connections would hold twice the mbufs. */
+	if (mif_link_lingering(&port->counters) != 0) {
+		mif_ctrl_arm(&port->retry, LINGER_LOOK_MS);
+		return;
+	}
 	port->cfg.rings[MIF_C2S] = mif_port_rings(port, MIF_C2S);
 	port->cfg.rings[MIF_S2C] = mif_port_rings(port, MIF_S2C);
 	ret = mif_session_connect(port);
@@ -308,6 +314,7 @@ mif_port_settle(struct mif_port *port)
 		mif_ctrl_unlock();
 		rte_delay_us_sleep(SETTLE_LOOK_US);
 		mif_ctrl_lock();
+		mif_ctrl_serve();
 	}
 }
 

@@ -106,8 +106,9 @@ struct rte_ether_addr mif_port_peer_mac(const struct mif_port *port);
 const char *mif_port_mode_name(const struct mif_port *port);
 
 /**
- * After mif_port_stop(): wait for bursts that may still hold mbufs, as the application may free their
- * pools next. Lock held, released while it waits.
+ * After mif_port_stop(): wait for bursts that may still hold mbufs, and for a server that may still
+ * write into some, as the application may use them or free their pools next. Lock held, released while
+ * it waits.
  */
 void mif_port_settle(struct mif_port *port);
 

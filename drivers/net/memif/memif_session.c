@@ -29,7 +29,10 @@ close_session(struct mif_session *session)
 
 	mif_ctrl_disarm(&session->deadline);
 	mif_ctrl_unwatch(&session->watch);
-	mif_chan_close(session->watch.fd);
+	if (port != NULL && port->link != NULL)
+		mif_link_part_socket(port->link, session->watch.fd);
+	else
+		mif_chan_close(session->watch.fd);
 	session->watch.fd = -1;
 	if (session->listener != NULL)
 		mif_listener_forget(session->listener, session);

@@ -23,6 +23,7 @@ extern const struct test_case port_cases[];
 extern const struct test_case stats_cases[];
 extern const struct test_case packet_cases[];
 extern const struct test_case power_cases[];
+extern const struct test_case leaving_cases[];
 extern const struct test_case lent_cases[];
 extern const struct test_case kept_cases[];
 extern const struct test_case outlive_cases[];

@@ -24,6 +24,7 @@ static const struct test_case *const cases[] = {
 	stats_cases,
 	packet_cases,
 	power_cases,
+	leaving_cases,
 	lent_cases,
 	kept_cases,
 	outlive_cases,

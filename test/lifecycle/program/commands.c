@@ -11,6 +11,7 @@
 #include "commands.h"
 #include "events.h"
 #include "held.h"
+#include "paint.h"
 #include "poller.h"
 #include "ports.h"
 
@@ -241,6 +242,20 @@ run_mbufs(struct call *call)
 }
 
 static int
+run_paint(struct call *call)
+{
+	fprintf(call->answer, " %u", paint_take(mbufs_pool()));
+	return 0;
+}
+
+static int
+run_painted(struct call *call)
+{
+	fprintf(call->answer, " %u", paint_free());
+	return 0;
+}
+
+static int
 run_held(struct call *call)
 {
 	struct held_sum sum = held_look();
@@ -294,6 +309,8 @@ static const struct command {
 	{ "free", 1, false, run_free },	       /* COUNT of the held ones, 0 for all */
 	{ "poll", 2, true, run_poll },	       /* PORT off|QUEUES|FIRST+QUEUES */
 	{ "mbufs", 0, false, run_mbufs },      /* in use */
+	{ "paint", 0, false, run_paint },      /* takes all that are free, and fills them */
+	{ "painted", 0, false, run_painted },  /* frees them: how many were written to */
 	{ "turns", 0, false, run_turns },      /* of the polling lcore */
 };
 

@@ -11,4 +11,7 @@ void run_command(char *line);
 /** Mbufs that are not in the pool. */
 unsigned int mbufs_in_use(void);
 
+/** Their pool. */
+struct rte_mempool *mbufs_pool(void);
+
 #endif /* LIFECYCLE_COMMANDS_H */

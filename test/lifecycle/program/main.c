@@ -30,6 +30,12 @@
 
 static struct rte_mempool *pool;
 
+struct rte_mempool *
+mbufs_pool(void)
+{
+	return pool;
+}
+
 unsigned int
 mbufs_in_use(void)
 {
