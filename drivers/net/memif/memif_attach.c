@@ -112,8 +112,9 @@ mif_link_attach(struct mif_link *link, enum mif_role role, enum mif_mode mode,
 	enum mif_dir tx = role == MIF_CLIENT ? MIF_C2S : MIF_S2C;
 
 	link->shared->port = dev->data->port_id;
-	attach_rx(link, rx, mode, dev);
+	/* First: who sleeps is woken by what waits in a receive ring, and may want to answer. */
 	attach_tx(link, tx, dev);
+	attach_rx(link, rx, mode, dev);
 	close_exposed(link);
 	mif_mp_publish(link, dev->data->port_id);
 }
