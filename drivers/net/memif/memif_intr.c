@@ -18,8 +18,9 @@
 #include "memif_zc_server.h"
 
 #define EVENTS_PER_LOOK 8
-/* What a store of the peer may take to be seen, amply: some hundred nanoseconds are usual. */
-#define SETTLE_US 2
+/* What a store of the peer may take to be seen: some hundred nanoseconds are usual, but 2 us did not
+ * suffice on a machine with far more threads than CPUs, whose caches are cold. */
+#define SETTLE_US 10
 
 void
 mif_wait_init(struct mif_wait *wait)
