@@ -14,7 +14,9 @@
 #include "memif_guard.h"
 #include "memif_layout.h"
 #include "memif_link.h"
+#include "memif_log.h"
 #include "memif_notify.h"
+#include "memif_numa.h"
 #include "memif_ring.h"
 #include "memif_zc_memory.h"
 #include "memif_zc_ring.h"
@@ -59,7 +61,8 @@ set_region(struct mif_link *link, uint16_t index)
 }
 
 static int
-make_memory(struct mif_link *link, const struct mif_geometry *geometry)
+make_memory(struct mif_link *link, const struct mif_geometry *geometry,
+		const struct mif_link_cfg *cfg)
 {
 	int ret;
 
@@ -68,6 +71,12 @@ make_memory(struct mif_link *link, const struct mif_geometry *geometry)
 		if (ret != 0)
 			return ret;
 		set_region(link, i);
+		ret = mif_numa_prefer(link->regions[i].addr, link->regions[i].size, cfg->socket);
+		if (ret != 0)
+			MIF_LOG(INFO, cfg->name,
+					"rings and buffers may lie on another NUMA node than %d: %s; packets "
+					"may be slower",
+					cfg->socket, strerror(-ret));
 	}
 	return 0;
 }
@@ -176,7 +185,7 @@ mif_link_build(struct mif_link *link, struct mif_geometry *geometry, const struc
 	ret = mif_layout_plan(layout, geometry, &wanted);
 	if (ret != 0) {
 		*why = "rings and buffers need more regions than the server takes";
-	} else if ((ret = make_memory(link, geometry)) != 0) {
+	} else if ((ret = make_memory(link, geometry, cfg)) != 0) {
 		*why = "no shared memory for rings and buffers";
 	} else if ((ret = make_rings(link, geometry)) != 0) {
 		*why = "no eventfd for a ring";

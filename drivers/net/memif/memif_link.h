@@ -62,10 +62,11 @@ struct mif_link *mif_link_create(uint32_t queues, int socket);
 
 /** What a client builds. */
 struct mif_link_cfg {
+	const char *name; /**< of the port, for the log */
 	uint8_t log2_ring_size;
 	uint32_t buffer_size;		     /**< bytes of room in each buffer */
 	uint16_t max_regions;		     /**< what the server takes */
-	int socket;			     /**< NUMA node for the ring ends */
+	int socket;			     /**< NUMA node for ring ends and regions */
 	const struct rte_eth_dev *zero_copy; /**< the port that does not copy, else NULL */
 };
 

@@ -70,6 +70,7 @@ build(struct mif_session *session, struct mif_actions *follow)
 {
 	struct mif_conn *conn = &session->conn;
 	struct mif_link_cfg cfg = {
+		.name = port_data(session)->name,
 		.log2_ring_size = conn->log2_ring_size,
 		.buffer_size = session->port->args.buffer_size,
 		.max_regions = conn->limits.regions,

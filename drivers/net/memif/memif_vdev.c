@@ -31,10 +31,14 @@ make_queue_tables(struct rte_eth_dev_data *data)
 static int
 create_port(struct rte_vdev_device *vdev, const struct mif_devargs *args)
 {
-	struct rte_eth_dev *dev = rte_eth_vdev_allocate(vdev, sizeof(struct mif_port));
+	struct rte_eth_dev *dev;
 	struct mif_port *port;
 	int ret;
 
+	/* A port that lies nowhere is to be near the thread that makes it. */
+	if (vdev->device.numa_node == SOCKET_ID_ANY)
+		vdev->device.numa_node = (int)rte_socket_id();
+	dev = rte_eth_vdev_allocate(vdev, sizeof(struct mif_port));
 	if (dev == NULL) {
 		MIF_LOG(ERR, rte_vdev_device_name(vdev), "no memory for another port");
 		return -ENOMEM;
