@@ -11,7 +11,9 @@
 #ifndef MEMIF_QUEUE_H
 #define MEMIF_QUEUE_H
 
+#include <assert.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
 #include <rte_common.h>
@@ -163,6 +165,12 @@ struct mif_queue {
 	struct mif_counters counters __rte_cache_aligned;
 	struct mif_counters cleared; /**< what they were at the last reset */
 } __rte_cache_aligned;
+
+static_assert(sizeof(struct mif_queue) % RTE_CACHE_LINE_SIZE == 0 &&
+				sizeof(struct mif_ring_end) % RTE_CACHE_LINE_SIZE == 0,
+		"lcores of two queues never write to one line");
+static_assert(offsetof(struct mif_queue, counters) % RTE_CACHE_LINE_SIZE == 0,
+		"who reads a queue's fields does not share a line with its counters");
 
 /**
  * Make a queue. Takes the lock.
