@@ -210,6 +210,32 @@ def test_log_is_not_flooded(target: Target, port: int, rudely: bool) -> None:
     until_logged(target, "lines left out: peers come and go too fast", lambda: target.check(port))
 
 
+def guess_wrong(target: Target) -> None:
+    with Client(Config(id=SECRET, log2=LOG2, secret=b"wrong", timeout=SOON)) as peer:
+        peer.connect(target.address(SECRET))
+        peer.recv_hello()
+        peer.send_init()
+        assert peer.observe(SOON).reason == "incorrect secret"
+
+
+def test_trouble_is_said_when_the_log_has_room(target: Target) -> None:
+    """A trouble that begins while the log has no room, and lasts, is said later. There may be room on a
+    slow machine, so it is tried several times, and at each said once more."""
+    said = f"net_memif{SECRET}: not connected: refused a client of 'memifpeer': incorrect secret"
+    for visits in (LINES_AT_ONCE, 8, 8):
+        for _ in range(visits):
+            target.check(SECRET, PASSWORD.encode())
+        before = target.dut.text.count(said)
+        # The last disconnection counts as the trouble until then.
+        target.dut.command(f"set link-down port {SECRET}")
+        target.dut.command(f"set link-up port {SECRET}")
+        deadline = time.monotonic() + SOON
+        while target.dut.text.count(said) == before:
+            assert time.monotonic() < deadline, "it is never said"
+            guess_wrong(target)
+            time.sleep(0.05)
+
+
 # -- who may connect ----------------------------------------------------------------------------------
 
 ASK = """
