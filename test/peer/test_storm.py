@@ -31,6 +31,7 @@ DESCRIPTORS = {"client": int(os.environ.get("MIF_STORM", "4000000")),
 WARM_UP = 200_000
 LOG2 = 8
 HONEST = 2
+PATIENCE = 200.0        # seconds; a lost packet never comes, a process that was stopped goes on
 PROBE = [number.to_bytes(2, "big") * (30 + number) for number in range(200)]
 GROWTH_KB = 512         # what the C library keeps; 4,000,000 leaks of one byte are more
 
@@ -65,7 +66,7 @@ class Target:
     def check(self) -> None:
         """What the honest peer sends comes back, all of it."""
         assert self.dut.alive, f"testpmd ended:\n{self.dut.text[-3000:]}"
-        sent.check_packets(self.honest.exchange(0, PROBE, timeout=20.0), PROBE)
+        sent.check_packets(self.honest.exchange(0, PROBE, timeout=PATIENCE), PROBE)
         self.exchanged += len(PROBE)
 
     def check_victim(self, port: int) -> None:
