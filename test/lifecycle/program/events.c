@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <rte_spinlock.h>
 
@@ -19,6 +20,8 @@ block(uint16_t port)
 	RTE_SET_USED(port);
 	return 0;
 }
+
+#define END_MS 5000 /* one that is blocked does not end */
 
 static const struct action {
 	const char *name;
@@ -79,6 +82,17 @@ events_init(void)
 	if (sem_init(&released, 0, 0) != 0)
 		return -errno;
 	return rte_eth_dev_callback_register(RTE_ETH_ALL, RTE_ETH_EVENT_INTR_LSC, on_link, NULL);
+}
+
+void
+events_end(uint16_t port)
+{
+	for (int i = 0; i < END_MS; i++) {
+		if (rte_eth_dev_callback_unregister(port, RTE_ETH_EVENT_INTR_LSC, on_link, NULL) !=
+				-EAGAIN)
+			return;
+		rte_delay_us_sleep(1000);
+	}
 }
 
 int

@@ -19,6 +19,12 @@ int events_init(void);
  */
 int events_on(uint16_t port, bool up, const char *action);
 
+/**
+ * No more callbacks of a port; waits for one that runs, for some seconds. To be called before the end:
+ * DPDK writes to its list of callbacks after each, and rte_eal_cleanup() takes that memory away.
+ */
+void events_end(uint16_t port);
+
 /** Let a blocked callback go on. */
 void events_release(void);
 

@@ -79,6 +79,7 @@ tear_down(void)
 			continue;
 		/* A secondary polls ports that it has not started. */
 		poller_remove(port);
+		events_end(port);
 		ports_close(port);
 	}
 	poller_stop();
