@@ -170,7 +170,7 @@ take_regions(struct mif_link *link, const struct world_cfg *cfg)
 static struct mif_link *
 connect_link(const struct world_cfg *cfg, enum mif_dir dir)
 {
-	struct mif_link *link = mif_link_create(1, SOCKET_ID_ANY);
+	struct mif_link *link = mif_link_create("fuzz", 1, SOCKET_ID_ANY);
 	struct mif_geometry *geometry = calloc(1, sizeof(*geometry));
 	struct mif_link_cfg wanted = {
 		.log2_ring_size = cfg->log2,

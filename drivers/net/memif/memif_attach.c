@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <poll.h>
-#include <stdio.h>
 #include <sys/socket.h>
 #include <ethdev_driver.h>
 
@@ -230,7 +229,6 @@ mif_link_detach(struct mif_link *link, struct rte_eth_dev *dev, struct mif_port_
 {
 	mif_mp_retract(link);
 	link->counters = counters;
-	snprintf(link->name, sizeof(link->name), "%s", dev->data->name);
 	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
 		wait_for(link, dev->data->rx_queues[i]);
 	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -26,7 +27,7 @@
 static uint64_t last_generation;
 
 struct mif_link *
-mif_link_create(uint32_t queues, int socket)
+mif_link_create(const char *name, uint32_t queues, int socket)
 {
 	struct mif_link *link = calloc(1, sizeof(*link));
 
@@ -42,6 +43,7 @@ mif_link_create(uint32_t queues, int socket)
 		free(link);
 		return NULL;
 	}
+	snprintf(link->name, sizeof(link->name), "%s", name);
 	link->shared->generation = ++last_generation;
 	link->shared->notifier = mif_ctrl_notifier();
 	link->shared->kick_fd = mif_ctrl_kick_fd();
@@ -61,8 +63,7 @@ set_region(struct mif_link *link, uint16_t index)
 }
 
 static int
-make_memory(struct mif_link *link, const struct mif_geometry *geometry,
-		const struct mif_link_cfg *cfg)
+make_memory(struct mif_link *link, const struct mif_geometry *geometry, int socket)
 {
 	int ret;
 
@@ -71,12 +72,12 @@ make_memory(struct mif_link *link, const struct mif_geometry *geometry,
 		if (ret != 0)
 			return ret;
 		set_region(link, i);
-		ret = mif_numa_prefer(link->regions[i].addr, link->regions[i].size, cfg->socket);
+		ret = mif_numa_prefer(link->regions[i].addr, link->regions[i].size, socket);
 		if (ret != 0)
-			MIF_LOG(INFO, cfg->name,
+			MIF_LOG(INFO, link->name,
 					"rings and buffers may lie on another NUMA node than %d: %s; packets "
 					"may be slower",
-					cfg->socket, strerror(-ret));
+					socket, strerror(-ret));
 	}
 	return 0;
 }
@@ -185,7 +186,7 @@ mif_link_build(struct mif_link *link, struct mif_geometry *geometry, const struc
 	ret = mif_layout_plan(layout, geometry, &wanted);
 	if (ret != 0) {
 		*why = "rings and buffers need more regions than the server takes";
-	} else if ((ret = make_memory(link, geometry, cfg)) != 0) {
+	} else if ((ret = make_memory(link, geometry, cfg->socket)) != 0) {
 		*why = "no shared memory for rings and buffers";
 	} else if ((ret = make_rings(link, geometry)) != 0) {
 		*why = "no eventfd for a ring";

@@ -42,7 +42,7 @@ struct mif_link {
 	struct mif_queue **waiting; /**< closed gates where a burst may still be inside */
 	uint32_t waiting_count;
 	bool fenced;			 /**< the barrier after closing the gates has been passed */
-	char name[RTE_ETH_NAME_MAX_LEN]; /**< of the port, once it is over */
+	char name[RTE_ETH_NAME_MAX_LEN]; /**< of the port: it may go before the link */
 	int sock;	   /**< of a connection that is over, see mif_link_part_socket() */
 	uint64_t patience; /**< how long it waits for the peer, of mif_ctrl_now() */
 	struct mif_zc_memory *memory; /**< client with zero-copy: what it exposes; else NULL */
@@ -54,15 +54,15 @@ struct mif_link {
 /**
  * An empty link.
  *
+ * @param name    of the port, for the log; copied
  * @param queues  of the port, receive and transmit together
  * @param socket  NUMA node for what bursts use
  * @return the link, or NULL when there is no memory
  */
-struct mif_link *mif_link_create(uint32_t queues, int socket);
+struct mif_link *mif_link_create(const char *name, uint32_t queues, int socket);
 
 /** What a client builds. */
 struct mif_link_cfg {
-	const char *name; /**< of the port, for the log */
 	uint8_t log2_ring_size;
 	uint32_t buffer_size;		     /**< bytes of room in each buffer */
 	uint16_t max_regions;		     /**< what the server takes */

@@ -57,8 +57,8 @@ make_link(struct mif_session *session)
 {
 	const struct rte_eth_dev_data *data = port_data(session);
 
-	session->link = mif_link_create((uint32_t)data->nb_rx_queues + data->nb_tx_queues,
-			data->numa_node);
+	session->link = mif_link_create(data->name,
+			(uint32_t)data->nb_rx_queues + data->nb_tx_queues, data->numa_node);
 	if (session->link == NULL)
 		return -ENOMEM;
 	session->link->lends = session->port->args.zero_copy && session->conn.role == MIF_SERVER;
@@ -70,7 +70,6 @@ build(struct mif_session *session, struct mif_actions *follow)
 {
 	struct mif_conn *conn = &session->conn;
 	struct mif_link_cfg cfg = {
-		.name = port_data(session)->name,
 		.log2_ring_size = conn->log2_ring_size,
 		.buffer_size = session->port->args.buffer_size,
 		.max_regions = conn->limits.regions,
