@@ -24,44 +24,41 @@ policy_of(uint8_t *page, unsigned long nodes[WORDS])
 	return policy;
 }
 
+/* A region, if NUMA is there and we may ask for it. */
 static struct mif_region
 make_region(void)
 {
-	struct mif_region region;
+	unsigned long nodes[WORDS] = { 0 };
+	struct mif_region region, probe;
 
 	assert_int_equal(mif_region_create(&region, PAGES * mif_region_page_size(), "unit"), 0);
+	assert_int_equal(mif_region_create(&probe, mif_region_page_size(), "probe"), 0);
+	if (mif_numa_prefer(probe.addr, probe.size, 0) != 0 ||
+			get_mempolicy(NULL, nodes, WORDS * 64, probe.addr, MPOL_F_ADDR) != 0)
+		unit_skip("no NUMA policies in this kernel or container");
+	mif_region_release(&probe);
 	return region;
 }
 
-/* Is NUMA there, and may we ask for it? */
+/* The policy of a page is that of its file: to take pages from node 0. */
 static void
-skip_without_numa(void)
+assert_prefers_first_node(uint8_t *page)
 {
 	unsigned long nodes[WORDS] = { 0 };
-	struct mif_region region = make_region();
 
-	if (mif_numa_prefer(region.addr, region.size, 0) != 0 ||
-			get_mempolicy(NULL, nodes, WORDS * 64, region.addr, MPOL_F_ADDR) != 0) {
-		print_message("# no NUMA policies in this kernel or container\n");
-		mif_region_release(&region);
-		skip();
-	}
-	mif_region_release(&region);
+	assert_int_equal(policy_of(page, nodes), MPOL_PREFERRED);
+	assert_int_equal(nodes[0], 1);
 }
 
 static void
 all_pages_prefer_the_node(void **state)
 {
-	unsigned long nodes[WORDS] = { 0 };
-	struct mif_region region;
+	struct mif_region region = make_region();
 
 	(void)state;
-	skip_without_numa();
-	region = make_region();
 	assert_int_equal(mif_numa_prefer(region.addr, region.size, 0), 0);
 	for (uint64_t at = 0; at < region.size; at += region.page_size) {
-		assert_int_equal(policy_of(region.addr + at, nodes), MPOL_PREFERRED);
-		assert_int_equal(nodes[0], 1);
+		assert_prefers_first_node(region.addr + at);
 		/* And can be used. */
 		region.addr[at] = 1;
 	}
@@ -71,18 +68,14 @@ all_pages_prefer_the_node(void **state)
 static void
 peers_of_the_file_keep_to_it(void **state)
 {
-	unsigned long nodes[WORDS] = { 0 };
-	struct mif_region region;
+	struct mif_region region = make_region();
 	uint8_t *other;
 
 	(void)state;
-	skip_without_numa();
-	region = make_region();
 	assert_int_equal(mif_numa_prefer(region.addr, region.size, 0), 0);
 	other = mmap(NULL, region.size, PROT_READ | PROT_WRITE, MAP_SHARED, region.fd, 0);
 	assert_ptr_not_equal(other, MAP_FAILED);
-	assert_int_equal(policy_of(other, nodes), MPOL_PREFERRED);
-	assert_int_equal(nodes[0], 1);
+	assert_prefers_first_node(other);
 	munmap(other, region.size);
 	mif_region_release(&region);
 }
@@ -91,11 +84,9 @@ static void
 any_node_leaves_it_as_it_is(void **state)
 {
 	unsigned long nodes[WORDS] = { 0 };
-	struct mif_region region;
+	struct mif_region region = make_region();
 
 	(void)state;
-	skip_without_numa();
-	region = make_region();
 	assert_int_equal(mif_numa_prefer(region.addr, region.size, -1), 0);
 	assert_int_equal(policy_of(region.addr, nodes), MPOL_DEFAULT);
 	mif_region_release(&region);
@@ -105,11 +96,9 @@ static void
 node_that_is_not_there(void **state)
 {
 	static const int absent[] = { MIF_NUMA_NODES - 1, MIF_NUMA_NODES, INT32_MAX };
-	struct mif_region region;
+	struct mif_region region = make_region();
 
 	(void)state;
-	skip_without_numa();
-	region = make_region();
 	for (size_t i = 0; i < COUNT_OF(absent); i++)
 		assert_int_equal(mif_numa_prefer(region.addr, region.size, absent[i]), -EINVAL);
 	region.addr[0] = 1;
