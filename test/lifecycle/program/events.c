@@ -14,14 +14,14 @@
 #include "poller.h"
 #include "ports.h"
 
+#define END_MS 5000 /* one that is blocked does not end */
+
 static int
 block(uint16_t port)
 {
 	RTE_SET_USED(port);
 	return 0;
 }
-
-#define END_MS 5000 /* one that is blocked does not end */
 
 static const struct action {
 	const char *name;
