@@ -215,8 +215,7 @@ split_header(struct pair *pair)
 		}
 		CHECK_EQ(xstat(pair->peer.id, "tx_not_ip_packets"), 0);
 		CHECK_EQ(xstat(pair->port.id, "rx_bad_descriptors"), 0);
-		end_detach(&pair->port);
-		end_detach(&pair->peer);
+		pair_detach(pair);
 	}
 }
 

@@ -41,21 +41,14 @@ all_come_back(void)
 
 /* A client that keeps what it sends, and a server that copies. */
 static int
-keeper_up(struct pair *pair, const struct setup *server, const struct setup *client)
+keeper_up(struct pair *pair, const struct setup *server_setup, const struct setup *client_setup,
+		uint16_t *client, uint16_t *server)
 {
-	return pair_up_as(pair, COPY, server, ZERO_COPY, client);
-}
+	int ret = pair_up_as(pair, COPY, server_setup, ZERO_COPY, client_setup);
 
-static uint16_t
-client_of(struct pair *pair)
-{
-	return pair_end(pair, "client")->id;
-}
-
-static uint16_t
-server_of(struct pair *pair)
-{
-	return pair_end(pair, "server")->id;
+	*client = client_of(pair);
+	*server = server_of(pair);
+	return ret;
 }
 
 static uint64_t
@@ -75,9 +68,7 @@ fast_free(struct pair *pair)
 	uint16_t client, server;
 	unsigned int before;
 
-	CHECK_EQ(keeper_up(pair, &fast, &fast), 0);
-	client = client_of(pair);
-	server = server_of(pair);
+	CHECK_EQ(keeper_up(pair, &fast, &fast, &client, &server), 0);
 	before = in_use();
 	for (unsigned int round = 0; round < 1000; round++) {
 		CHECK_EQ(send_packets(client, 0, 16, LENGTH), 16);
@@ -151,9 +142,7 @@ threshold_is(struct pair *pair, uint16_t threshold, unsigned int later)
 	uint16_t client, server;
 	unsigned int before;
 
-	CHECK_EQ(keeper_up(pair, &plain, &setup), 0);
-	client = client_of(pair);
-	server = server_of(pair);
+	CHECK_EQ(keeper_up(pair, &plain, &setup, &client, &server), 0);
 	CHECK_EQ(reported_threshold(client), threshold);
 	before = in_use();
 	for (unsigned int i = 0; i < 40; i += 20)
@@ -166,8 +155,7 @@ threshold_is(struct pair *pair, uint16_t threshold, unsigned int later)
 	}
 	CHECK_EQ(send_packets(client, 0, 1, LENGTH), 1);
 	CHECK_EQ(in_use(), before + later + 1);
-	end_detach(&pair->port);
-	end_detach(&pair->peer);
+	pair_detach(pair);
 }
 
 /* 0 is the driver's choice: as soon as there are some. More than a ring has is the same. */
@@ -215,9 +203,7 @@ done_cleanup(struct pair *pair)
 {
 	uint16_t client, server;
 
-	CHECK_EQ(keeper_up(pair, &scatter, &scatter), 0);
-	client = client_of(pair);
-	server = server_of(pair);
+	CHECK_EQ(keeper_up(pair, &scatter, &scatter, &client, &server), 0);
 	for (unsigned int round = 0; round < 500; round++) {
 		STEP(clean_up(client, server, LENGTH));
 		STEP(clean_up(client, server, CHAIN));
@@ -282,21 +268,20 @@ shared_rings(struct pair *pair)
 	struct sender here = { .first_queue = 0, .left = PACKETS };
 	struct sender there = { .first_queue = 2, .left = PACKETS };
 	unsigned int before, taken;
-	uint16_t client;
+	uint16_t client, server;
 
 	CHECK(lcore < RTE_MAX_LCORE);
-	CHECK_EQ(keeper_up(pair, &two, &four), 0);
-	client = client_of(pair);
+	CHECK_EQ(keeper_up(pair, &two, &four, &client, &server), 0);
 	here.port = there.port = client;
 	before = in_use();
 	CHECK_EQ(rte_eal_remote_launch(send_there, &there, lcore), 0);
-	taken = send_and_take(&here, server_of(pair), 2 * PACKETS);
+	taken = send_and_take(&here, server, 2 * PACKETS);
 	if (taken != 2 * PACKETS)
 		__atomic_store_n(&there.left, 0, __ATOMIC_RELAXED);
 	rte_eal_wait_lcore(lcore);
 	CHECK_EQ(taken, 2 * PACKETS);
-	CHECK_EQ(take_packets(server_of(pair), 0, 1, LENGTH), 0);
-	CHECK_EQ(take_packets(server_of(pair), 1, 1, LENGTH), 0);
+	CHECK_EQ(take_packets(server, 0, 1, LENGTH), 0);
+	CHECK_EQ(take_packets(server, 1, 1, LENGTH), 0);
 	for (uint16_t i = 0; i < 2; i++)
 		rte_eth_tx_done_cleanup(client, i, 0);
 	CHECK_EQ(in_use(), before);
@@ -312,9 +297,7 @@ asleep(struct pair *pair)
 	uint16_t client, server;
 	unsigned int before;
 
-	CHECK_EQ(keeper_up(pair, &plain, &sleepy), 0);
-	client = client_of(pair);
-	server = server_of(pair);
+	CHECK_EQ(keeper_up(pair, &plain, &sleepy, &client, &server), 0);
 	before = in_use();
 	file.fd = rte_eth_dev_rx_intr_ctl_q_get_fd(client, 0);
 	CHECK(file.fd >= 0);
@@ -342,9 +325,7 @@ asleep_without_mbufs(struct pair *pair)
 	uint16_t client, server;
 	unsigned int count;
 
-	CHECK_EQ(keeper_up(pair, &plain, &sleepy), 0);
-	client = client_of(pair);
-	server = server_of(pair);
+	CHECK_EQ(keeper_up(pair, &plain, &sleepy, &client, &server), 0);
 	file.fd = rte_eth_dev_rx_intr_ctl_q_get_fd(client, 0);
 	CHECK_EQ(send_packets(server, 0, SLOTS, LENGTH), SLOTS);
 	for (count = 0; count < RTE_DIM(all); count++) {

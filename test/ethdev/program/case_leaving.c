@@ -174,8 +174,8 @@ server_inside(struct pair *pair)
 
 	CHECK(slow != NULL && lcore < RTE_MAX_LCORE);
 	CHECK_EQ(pair_up_as(pair, COPY, &server_setup, ZERO_COPY, &plain), 0);
-	client = pair_end(pair, "client")->id;
-	server = pair_end(pair, "server")->id;
+	client = client_of(pair);
+	server = server_of(pair);
 	for (unsigned int i = 0; i < ATTEMPTS && !waited; i++) {
 		CHECK(pair_wait_link(pair, true));
 		CHECK_EQ(send_packets(client, 0, 1, LENGTH), 1);
@@ -185,8 +185,7 @@ server_inside(struct pair *pair)
 		CHECK_EQ(rte_eth_dev_start(client), 0);
 	}
 	CHECK(waited);
-	end_detach(&pair->port);
-	end_detach(&pair->peer);
+	pair_detach(pair);
 	rte_mempool_free(slow);
 }
 

@@ -27,8 +27,7 @@ jumbo(struct pair *pair)
 		}
 		CHECK_EQ(xstat(pair->port.id, "rx_too_long_packets"), 0);
 		CHECK_EQ(xstat(pair->port.id, "tx_too_long_packets"), 0);
-		end_detach(&pair->port);
-		end_detach(&pair->peer);
+		pair_detach(pair);
 	}
 }
 

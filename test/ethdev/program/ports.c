@@ -115,6 +115,25 @@ pair_end(struct pair *pair, const char *role)
 	return strcmp(pair->port.role, role) == 0 ? &pair->port : &pair->peer;
 }
 
+uint16_t
+server_of(struct pair *pair)
+{
+	return pair_end(pair, "server")->id;
+}
+
+uint16_t
+client_of(struct pair *pair)
+{
+	return pair_end(pair, "client")->id;
+}
+
+void
+pair_detach(struct pair *pair)
+{
+	end_detach(&pair->port);
+	end_detach(&pair->peer);
+}
+
 int
 pair_up_as(struct pair *pair, const char *server_options, const struct setup *server_setup,
 		const char *client_options, const struct setup *client_setup)

@@ -71,6 +71,13 @@ int pair_up_as(struct pair *pair, const char *server_options, const struct setup
 /** Which end of the pair has this role. */
 struct end *pair_end(struct pair *pair, const char *role);
 
+/** The ports of the two roles. */
+uint16_t server_of(struct pair *pair);
+uint16_t client_of(struct pair *pair);
+
+/** Close and remove both ends, those that are there. */
+void pair_detach(struct pair *pair);
+
 /** Wait until the link of both ends is as wanted; false when it takes too long. */
 bool pair_wait_link(const struct pair *pair, bool up);
 
