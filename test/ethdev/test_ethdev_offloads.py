@@ -2,7 +2,7 @@
 """testpmd asks for offloads; what comes out at the other end is verified by scapy."""
 
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Optional
 
 import pytest
 from scapy.layers.inet import IP, TCP, UDP
@@ -12,12 +12,13 @@ from scapy.packet import Packet, Raw
 from scapy.utils import rdpcap, wrpcap
 
 from checksums import WRONG, assert_checksums
-from memif import Memif, Socket
+from memif import Memif, Socket, other
 from test_testpmd import quit_pair, settled
 from testpmd import Testpmd, memif_port
+from zerocopy import xstats
 
 SEGMENT = 800
-PEER = {"client": "server", "server": "client"}
+Counted = Dict[str, Dict[str, int]]
 
 
 def packets(longest: int) -> List[Packet]:
@@ -41,8 +42,8 @@ def packets(longest: int) -> List[Packet]:
 
 def forward(start_testpmd: Callable[..., Testpmd], socket: Socket, scratch: Path, role: str,
             sent: List[Packet], commands: List[str], engine: str = "csum",
-            strip: bool = False, memif: Dict[str, Any] = {}, counted: Dict[str, str] = {},
-            ) -> List[Packet]:
+            strip: bool = False, memif: Optional[Dict[str, Any]] = None,
+            counted: Optional[Counted] = None) -> List[Packet]:
     """
     pcap file -> memif with offloads -> memif -> pcap file; all packets of the second file. Into
     counted go the extended counters of the memif ports, by role.
@@ -54,7 +55,7 @@ def forward(start_testpmd: Callable[..., Testpmd], socket: Socket, scratch: Path
     running: Dict[str, Testpmd] = {}
     for number, end in enumerate(["server", "client"]):
         kind = "reader" if end == role else "writer"
-        running[kind] = start_testpmd([Memif(end, socket, memif).vdev(), pcap[kind]], options,
+        running[kind] = start_testpmd([Memif(end, socket, memif or {}).vdev(), pcap[kind]], options,
                                       cpu_number=number)
     reader, writer = running["reader"], running["writer"]
     port = memif_port(reader)
@@ -62,13 +63,11 @@ def forward(start_testpmd: Callable[..., Testpmd], socket: Socket, scratch: Path
     for command in commands:
         reader.cmd(command.format(port=port))
     reader.cmd(f"port start {port}")
-    other = memif_port(writer)
+    peer_port = memif_port(writer)
     if memif:
-        writer.cmd(f"port stop {other}")
-        writer.cmd(f"port config {other} rx_offload scatter on")
-        writer.cmd(f"port start {other}")
+        writer.enable_scatter(peer_port)
     if strip:
-        writer.cmd(f"vlan set strip on {other}")
+        writer.cmd(f"vlan set strip on {peer_port}")
     for testpmd in (reader, writer):
         testpmd.wait_link(port=memif_port(testpmd))
     writer.cmd("set fwd io retry")
@@ -78,11 +77,12 @@ def forward(start_testpmd: Callable[..., Testpmd], socket: Socket, scratch: Path
         testpmd.cmd("start")
     settled(reader, "TX-packets", len(sent), port)
     assert reader.stats(port)["TX-errors"] == 0
-    settled(writer, "RX-packets", reader.stats(port)["TX-packets"], other)
+    settled(writer, "RX-packets", reader.stats(port)["TX-packets"], peer_port)
     for kind, testpmd in running.items():
         testpmd.stop()
-        counted[role if kind == "reader" else PEER[role]] = testpmd.cmd(
-            f"show port xstats {memif_port(testpmd)}")
+        if counted is not None:
+            end = role if kind == "reader" else other(role)
+            counted[end] = xstats(testpmd, memif_port(testpmd))
     quit_pair(running["reader" if role == "server" else "writer"],
               running["writer" if role == "server" else "reader"])
     return list(rdpcap(str(after)))
@@ -152,25 +152,22 @@ def test_segments(start_testpmd: Callable[..., Testpmd], socket: Socket, scratch
 IP_ZERO_COPY = {"mode": "ip", "zero-copy": "yes"}
 
 
-def counters(text: str, names: List[str]) -> Dict[str, int]:
-    return {name: int(text.split(f"{name}: ")[1].split()[0]) for name in names}
-
-
-def assert_not_copied(counted: Dict[str, str], sender: str) -> None:
+def assert_not_copied(counted: Counted, sender: str) -> None:
     """Both ends did without, as far as a receiver and a sender can."""
     if sender == "client":
-        assert counters(counted["server"], ["rx_zero_copy_packets"])["rx_zero_copy_packets"] > 100
+        assert counted["server"]["rx_zero_copy_packets"] > 100
         copied = ["tx_copied_unexposed_segments", "tx_copied_unfit_segments"]
     else:
         copied = ["rx_copied_buffers"]
-    assert counters(counted["client"], copied) == dict.fromkeys(copied, 0)
+    assert [counted["client"][name] for name in copied] == [0] * len(copied)
 
 
 @pytest.mark.parametrize("role", ["client", "server"])
 def test_segments_of_ip_without_copy(start_testpmd: Callable[..., Testpmd], socket: Socket,
                                      scratch: Path, role: str) -> None:
     """mode=ip and zero-copy at both ends: checksums and segments all the same."""
-    sent, counted = packets(8000), {}
+    sent = packets(8000)
+    counted: Counted = {}
     arrived = forward(start_testpmd, socket, scratch, role, sent,
                       [*CHECKSUMS, f"tso set {SEGMENT} {{port}}"], memif=IP_ZERO_COPY,
                       counted=counted)
@@ -182,7 +179,8 @@ def test_segments_of_ip_without_copy(start_testpmd: Callable[..., Testpmd], sock
 def test_tags_of_ip_without_copy(start_testpmd: Callable[..., Testpmd], socket: Socket,
                                  scratch: Path, role: str) -> None:
     """A tag that transmit is to put in does not come between, or behind, the IP packet."""
-    sent, counted = packets(3000), {}
+    sent = packets(3000)
+    counted: Counted = {}
     arrived = forward(start_testpmd, socket, scratch, role, sent, ["tx_vlan set {port} 55"],
                       engine="mac", memif=IP_ZERO_COPY, counted=counted)
     assert len(arrived) == len(sent)

@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict
 
 import pytest
 
-from memif import OURS, STOCK, Memif, Socket
+from memif import OURS, STOCK, Memif, Socket, other
 from process import PATIENCE
 from wakeups import Intr
 from zerocopy import ZERO_COPY
@@ -22,10 +22,6 @@ SEED = int(os.environ.get("MIF_SEED", "1"))
 IDLE_SHARE = 0.02   # of a CPU
 
 StartIntr = Callable[..., Intr]
-
-
-def other(role: str) -> str:
-    return "server" if role == "client" else "client"
 
 
 def check_sender(result: Dict[str, Any], count: int, lost: int = 0) -> None:

@@ -45,6 +45,11 @@ class Socket:
         return {"socket": self.path, "socket-abstract": "yes" if self.abstract else "no"}
 
 
+def other(role: str) -> str:
+    """That of the far end."""
+    return "server" if role == "client" else "client"
+
+
 @dataclass(frozen=True)
 class Memif:
     """One vdev: Memif("server", socket, rsize=10) is net_memif0,role=server,..."""

@@ -131,9 +131,7 @@ def test_capture_through_small_buffers(
                                       ("--no-flush-rx",), cpu_number=number)
     for testpmd in running.values():
         port = memif_port(testpmd)
-        testpmd.cmd(f"port stop {port}")
-        testpmd.cmd(f"port config {port} rx_offload scatter on")
-        testpmd.cmd(f"port start {port}")
+        testpmd.enable_scatter(port)
     for testpmd in running.values():
         testpmd.wait_link(port=memif_port(testpmd))
         testpmd.cmd("set fwd io retry")

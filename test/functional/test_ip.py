@@ -108,9 +108,7 @@ def test_capture(start_testpmd: Callable[..., Testpmd], socket: Socket, scratch:
                                      cpu_number=number)
     for testpmd in running.values():
         port = memif_port(testpmd)
-        testpmd.cmd(f"port stop {port}")
-        testpmd.cmd(f"port config {port} rx_offload scatter on")
-        testpmd.cmd(f"port start {port}")
+        testpmd.enable_scatter(port)
     for testpmd in running.values():
         testpmd.wait_link(port=memif_port(testpmd))
         testpmd.cmd("set fwd io retry")

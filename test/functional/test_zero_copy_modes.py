@@ -118,9 +118,7 @@ def start(start_testpmd: StartTestpmd, place: Socket, *vdevs: str) -> Tuple[Test
     """A testpmd with a server that does not copy, which receives chains."""
     testpmd = start_testpmd([Memif("server", place, ZERO_COPY).vdev(), *vdevs])
     port = memif_port(testpmd) if vdevs else 0
-    testpmd.cmd(f"port stop {port}")
-    testpmd.cmd(f"port config {port} rx_offload scatter on")
-    testpmd.cmd(f"port start {port}")
+    testpmd.enable_scatter(port)
     return testpmd, port
 
 

@@ -95,6 +95,12 @@ class Testpmd(Process):
                                    f"{self.describe()}")
             time.sleep(0.05)
 
+    def enable_scatter(self, port: int = 0) -> None:
+        """A packet may take several mbufs."""
+        self.cmd(f"port stop {port}")
+        self.cmd(f"port config {port} rx_offload scatter on")
+        self.cmd(f"port start {port}")
+
     def forward(self, mode: str) -> None:
         """Begins to forward: txonly, rxonly, io, ..."""
         self.cmd(f"set fwd {mode}")

@@ -12,7 +12,7 @@ from typing import Any, Callable, Iterator, List
 
 import pytest
 
-from memif import Memif, Socket
+from memif import Memif, Socket, other
 from process import unique
 from programs import (CommandError, Lifecycle, Load, check_resources, resources,
                       settled_resources, threads, wait_until)
@@ -28,10 +28,6 @@ StartLoad = Callable[..., Load]
 
 def cycles(default: int) -> int:
     return int(os.environ.get("MIF_CYCLES", default))
-
-
-def other(role: str) -> str:
-    return "server" if role == "client" else "client"
 
 
 def port_of(number: int, role: str) -> Memif:

@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, List
 
 import pytest
 
-from memif import Memif, Socket
+from memif import Memif, Socket, other
 from process import unique
 from programs import Lifecycle, Load, check_resources, resources
 
@@ -28,10 +28,6 @@ StartLoad = Callable[..., Load]
 
 def kills_of(role: str) -> int:
     return int(os.environ.get("MIF_KILLS", KILLS[role]))
-
-
-def other(role: str) -> str:
-    return "server" if role == "client" else "client"
 
 
 def port_of(number: int, role: str) -> Memif:

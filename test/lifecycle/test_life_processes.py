@@ -10,7 +10,7 @@ from typing import Callable, Iterator, List
 import pytest
 
 from hugefs import shared_memory
-from memif import Memif, Socket, driver_args
+from memif import Memif, Socket, driver_args, other
 from process import PATIENCE, unique
 from programs import (CommandError, Lifecycle, Load, check_resources, resources,
                       settled_resources, wait_until)
@@ -20,7 +20,6 @@ pytestmark = pytest.mark.own_ends("secondary processes behind a zero-copy server
 KILLS = int(os.environ.get("MIF_SECONDARY_KILLS", "20"))
 PEER_KILLS = int(os.environ.get("MIF_SECONDARY_PEER_KILLS", "50"))
 ROLES = ["server", "client"]    # of the driver
-OTHER = {"server": "client", "client": "server"}
 
 StartLifecycle = Callable[..., Lifecycle]
 StartLoad = Callable[..., Load]
@@ -69,7 +68,7 @@ def test_secondary_moves_packets(family: Callable[..., Family], start_load: Star
     """Whether it comes before the connection or after it; both processes count the same."""
     group = family(role)
     early = group.secondary()
-    load = start_load(OTHER[role], group.address())
+    load = start_load(other(role), group.address())
     group.primary.wait_link()
     early.wait_traffic()
     early.quit()
@@ -91,7 +90,7 @@ def test_peer_is_killed_while_secondary_polls(family: Callable[..., Family],
     """Again and again; afterwards both processes hold what they held after the first time."""
     group = family(role)
     secondary = group.secondary()
-    load = start_load(OTHER[role], group.address(), kills=PEER_KILLS, seed=3)
+    load = start_load(other(role), group.address(), kills=PEER_KILLS, seed=3)
     wait_until(lambda: has_mapped(secondary) or not load.running, 20, "a connection is mapped")
     load.wait_kills(120)
     assert secondary.received() > 0 and secondary.sent() > 0
@@ -99,7 +98,7 @@ def test_peer_is_killed_while_secondary_polls(family: Callable[..., Family],
     group.primary.wait_link(False)
     wait_until(lambda: resources(secondary.pid).regions == 0, 10, "all is unmapped")
     before = resources(secondary.pid), settled_resources(group.primary.pid)
-    again = start_load(OTHER[role], group.address(), kills=10, seed=4)
+    again = start_load(other(role), group.address(), kills=10, seed=4)
     again.wait_kills(60)
     group.primary.wait_link(False)
     check_resources(secondary.pid, before[0])
@@ -111,7 +110,7 @@ def test_secondary_is_killed_inside_bursts(family: Callable[..., Family], start_
                                            role: str) -> None:
     """The primary goes on: the connection comes back, the port stops, starts and closes."""
     group = family(role)
-    start_load(OTHER[role], group.address())
+    start_load(other(role), group.address())
     group.primary.wait_link()
     before = settled_resources(group.primary.pid)
     for number in range(8 * KILLS):
