@@ -10,7 +10,8 @@ from pathlib import Path
 
 from . import testpmd
 from .document import table
-from .ends import PAIRS, Tools
+from .distance import Distance
+from .ends import PAIRS, Tools, cpus
 from .plan import DISTURBED
 from .stats import Spread, ratio
 from .svg import Series, bars
@@ -47,6 +48,7 @@ def compare(tools: Tools, unchecked: Path) -> list[dict]:
     In each, all programs are there from the start: those whose turn it is not do not poll.
     """
     records = []
+    distance = Distance(tools.distance, cpus())
     for number in range(SESSIONS):
         with ExitStack() as stack:
             sessions = {
@@ -54,18 +56,21 @@ def compare(tools: Tools, unchecked: Path) -> list[dict]:
                     dataclasses.replace(tools, plugin=plugin), PAIRS["ours"]))
                 for name, plugin in ((CHECKED, tools.plugin), (UNCHECKED, unchecked))}
             for way in testpmd.WAYS:
-                records += compare_way(sessions, way, number)
+                records += compare_way(sessions, way, number, distance)
     return records
 
 
-def compare_way(sessions: dict[str, dict], way: str, session: int) -> list[dict]:
+def compare_way(sessions: dict[str, dict], way: str, session: int, distance: Distance
+                ) -> list[dict]:
     records = []
     for turn in range(ROUNDS):
         # Who comes first changes, so that neither has an advantage by it.
         for name in sorted(sessions, reverse=turn % 2 == 1):
-            rate = testpmd.measure_once(sessions[name], way, SIZE, SECONDS)
+            rate, apart = distance.measure(
+                lambda: testpmd.measure_once(sessions[name], way, SIZE, SECONDS))
             records.append({"way": way, "build": name, "session": session, "mpps": rate.mpps,
-                            "disturbed": min(rate.shares) < DISTURBED})
+                            "apart": apart,
+                            "disturbed": min(rate.shares) < DISTURBED or distance.is_far(apart)})
             print(f"session {session + 1} of {SESSIONS}, {way}: {name:7} checks "
                   f"{rate.mpps:7.2f} Mpps", flush=True)
     return records

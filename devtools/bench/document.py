@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from .distance import FAR
 from .ends import PAIRS
 from .lean import NO_PAYLOAD
 from .plan import CHECK, DISTURBED, IDLE, LATENCY, LEAN, LIMIT, SCALE, TESTPMD
@@ -81,14 +82,22 @@ class Document:
             measured = [record for record in self.data["records"]
                         if record["part"] == name and "shares" in record]
             disturbed = sum(record["disturbed"] for record in measured)
+            placed = [record for record in self.data["records"]
+                      if record["part"] == name and "apart" in record]
+            far = sum(map(self.results.is_far, placed))
             minutes = f"{about['minutes']:g}" if about["complete"] else "**broken off**"
             rows.append([name, f"`{about['command']}`", about["date"], minutes,
                          f"{about['rounds']} of {about['seconds']:g} s",
-                         f"{disturbed} of {len(measured)}" if measured else ""])
-        self.lines += table(["group", "measured by", "date", "minutes", "rounds", "disturbed"],
-                            rows)
+                         f"{disturbed} of {len(measured)}" if measured else "",
+                         f"{far} of {len(placed)}" if placed else ""])
+        self.lines += table(["group", "measured by", "date", "minutes", "rounds", "disturbed",
+                             "far apart"], rows)
         self.lines += [f"Disturbed is a measurement in which a polling program had less than "
-                       f"{DISTURBED:.0%} of its CPU.", ""]
+                       f"{DISTURBED:.0%} of its CPU. Far apart: a cache line took more than {FAR:g} "
+                       f"times as long from one CPU to the other and back as at the best times "
+                       f"({self.results.nearest:.0f} ns), before or after the measurement; these do "
+                       "not count, as the host of a virtual machine places its CPUs, not the "
+                       "driver.", ""]
 
     def targets(self) -> None:
         words = {True: "met", False: "**not met**", None: "not measured"}

@@ -27,6 +27,7 @@ class Tools:
     testpmd: str
     perf: Path
     plugin: Path
+    distance: Path
     scratch: Path  # folder for sockets and result files
     environment: dict[str, str] = field(default_factory=dict)
     eal_options: tuple[str, ...] = ()  # more options for every program

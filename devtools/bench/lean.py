@@ -17,6 +17,8 @@ from .testpmd import C2S, IO
 BOOT_SECONDS = 60
 END_SECONDS = 20
 WARMUP = 0.3
+DIRECTIONS = ["one", "both"]  # of the bare ring
+LAYOUTS = 6  # at most, that `limit` tries
 NO_PAYLOAD = "descriptors only"  # the layout of `limit` that moves no packets
 
 
@@ -154,18 +156,17 @@ def connect(tools: Tools, pair: Pair, seconds: float) -> Outcome:
     return run_pair(tools, pair, words, CLIENT, seconds)
 
 
-def limit(tools: Tools, sizes: list[int], rounds: int, seconds: float) -> dict:
-    """The bare ring; one process on both CPUs."""
+def limit(tools: Tools, direction: str, size: int, seconds: float) -> dict:
+    """The bare ring in all layouts; one process on both CPUs."""
     path = tools.scratch / "limit.json"
     prefix = f"mif-bench-{path.parent.name}-limit"
     command = [str(tools.perf), "--lcores", f"0@{cpus()[0]},1@{cpus()[1]}", "--no-pci",
                "--no-telemetry", "--file-prefix", prefix, *memory_options(64), "--", "limit",
-               "--size", ",".join(map(str, sizes)), "--rounds", str(rounds), "--seconds",
+               "--direction", direction, "--size", str(size), "--rounds", "1", "--seconds",
                str(seconds), "--json", str(path)]
     child = Child("dpdk-memif-perf limit", command, None, tools.environment)
     try:
-        # 12 rows a size, each with its warm-up; the first round also checks.
-        status = child.wait(60 + len(sizes) * 12 * (rounds * (seconds + 0.2) + 0.5))
+        status = child.wait(BOOT_SECONDS + LAYOUTS * (seconds + END_SECONDS))
         if status != 0:
             raise child.fail(f"ended with status {status}")
         return read_report(path)

@@ -44,6 +44,14 @@ def revision(root: Path) -> str:
     return commit + (" with uncommitted changes" if changed else "")
 
 
+def slug() -> str:
+    """Names the kind of CPU, as a folder: results of different ones stand beside each other."""
+    vendor = first_match(r"^vendor_id\s*:\s*(?:Genuine|Authentic)?(\w+)$", "/proc/cpuinfo", "cpu")
+    words = [first_match(rf"^{name}\s*:\s*(\d+)$", "/proc/cpuinfo", "0")
+             for name in ("cpu family", "model")]
+    return "-".join([vendor.lower(), *words])
+
+
 def vectors() -> str:
     flags = first_match(r"^flags\s*:\s*(.*)$", "/proc/cpuinfo", "").split()
     found = [name for name in ("avx2", "avx512f") if name in flags]

@@ -10,7 +10,8 @@ from typing import Callable
 from . import lean, testpmd
 from .archive import Archive
 from .child import BenchError
-from .ends import CLIENT, PAIRS, SERVER, Pair, Tools
+from .distance import Distance
+from .ends import CLIENT, PAIRS, SERVER, Pair, Tools, cpus
 from .stats import size_text
 from .testpmd import C2S
 
@@ -24,12 +25,11 @@ CHECK_SECONDS = 0.3
 SCALE_SIZE = 64
 FEW_ROUNDS = 3
 LATENCY_SECONDS = 1.0  # at least
-LIMIT_ROUNDS = 3
 LIMIT_SECONDS = 0.2
 IDLE_SECONDS = 0.05  # for each number of ports
 
 # A measurement takes so many seconds longer than what it measures: starts and warm-ups.
-EXTRA = {TESTPMD: 0.8, LEAN: 0.8, LIMIT: 45, LATENCY: 0.8, IDLE: 3.5, CONNECT: 0.8, SCALE: 1.5}
+EXTRA = {TESTPMD: 0.8, LEAN: 0.8, LIMIT: 2, LATENCY: 0.8, IDLE: 3.5, CONNECT: 0.8, SCALE: 1.5}
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Plan:
 
     def rounds_of(self, group: str) -> int:
         """What takes long has fewer."""
-        return min(self.rounds, FEW_ROUNDS) if group in (LEAN, SCALE) else self.rounds
+        return min(self.rounds, FEW_ROUNDS) if group in (LEAN, LIMIT, SCALE) else self.rounds
 
     def steps(self, group: str) -> int:
         """Number of measurements of a group, for the progress."""
@@ -64,8 +64,9 @@ class Plan:
             IDLE: two * 2,
             CONNECT: two,
             SCALE: two * (len(self.queues) + len(self.ports)),
+            LIMIT: len(self.sizes) * len(lean.DIRECTIONS),
         }
-        return 1 if group == LIMIT else each[group] * self.rounds_of(group)
+        return each[group] * self.rounds_of(group)
 
     def expected(self, group: str) -> float:
         """Seconds that a group is expected to take."""
@@ -80,6 +81,7 @@ class Run:
         self.tools = tools
         self.plan = plan
         self.archive = archive
+        self.distance = Distance(tools.distance, cpus())
         self.failures = 0
         self._group = ""
         self._begin = time.monotonic()
@@ -102,8 +104,11 @@ class Run:
         shares = record.get("shares", [1])
         disturbed = min(shares) < DISTURBED
         self.record(**record, disturbed=disturbed)
-        self.progress(text + (f"   (disturbed: the programs had {shares} of their CPUs)"
-                              if disturbed else ""))
+        if disturbed:
+            text += f"   (disturbed: the programs had {shares} of their CPUs)"
+        if self.distance.is_far(record.get("apart", 0)):
+            text += f"   (the CPUs were far apart: {record['apart']:.0f} ns)"
+        self.progress(text)
 
     def note(self, text: str) -> None:
         self.archive.note(self._group, text)
@@ -143,10 +148,12 @@ def run_testpmd(run: Run) -> None:
         with testpmd.session(run.tools, pair) as children:
             for way in plan.ways:
                 for size in plan.sizes:
-                    rate = testpmd.measure_once(children, way, size, plan.seconds)
+                    rate, apart = run.distance.measure(
+                        lambda: testpmd.measure_once(children, way, size, plan.seconds))
                     run.add(f"round {turn}: {pair.name}, {way}, {size} bytes: "
                             f"{rate.mpps:.2f} Mpps", group=TESTPMD, pair=pair.name, way=way,
-                            size=size, round=turn, mpps=rate.mpps, shares=rate.shares)
+                            size=size, round=turn, mpps=rate.mpps, shares=rate.shares,
+                            apart=apart)
 
     for turn in range(1, plan.rounds + 1):
         for pair in plan.chosen(*plan.pairs):
@@ -167,11 +174,12 @@ def run_lean(run: Run) -> None:
     plan = run.plan
 
     def one(pair: Pair, way: str, size: int | str, turn: int) -> None:
-        outcome = lean.throughput(run.tools, pair, way, str(size), plan.seconds)
+        outcome, apart = run.distance.measure(
+            lambda: lean.throughput(run.tools, pair, way, str(size), plan.seconds))
         mpps = outcome.result["rx_mpps"]
         run.add(f"round {turn}: {pair.name}, {way}, {size_text(size)}: {mpps:.2f} Mpps",
                 group=LEAN, pair=pair.name, way=way, size=size, round=turn, mpps=mpps,
-                shares=outcome.shares)
+                shares=outcome.shares, apart=apart)
 
     for way in plan.ways:
         for pair in plan.chosen(*plan.lean_pairs):
@@ -187,30 +195,38 @@ def run_lean(run: Run) -> None:
 
 
 def run_limit(run: Run) -> None:
-    def one() -> None:
-        run.progress("the bare ring, all layouts and sizes")
-        report = lean.limit(run.tools, run.plan.sizes, LIMIT_ROUNDS, LIMIT_SECONDS)
-        for row in report["result"]:
-            run.record(group=LIMIT, **row)
-        best = max(row["mpps"] for row in report["result"]
-                   if row["direction"] == "one" and row["layout"] != lean.NO_PAYLOAD)
-        run.add(f"up to {best:.1f} Mpps one way", group="done", of=LIMIT)
+    plan = run.plan
 
-    run.attempt("limit", one)
+    def one(direction: str, size: int, turn: int) -> None:
+        report, apart = run.distance.measure(
+            lambda: lean.limit(run.tools, direction, size, LIMIT_SECONDS))
+        rows = report["result"]
+        for row in rows:
+            run.record(group=LIMIT, round=turn, apart=apart, **row)
+        best = max(row["mpps"] for row in rows if row["layout"] != lean.NO_PAYLOAD)
+        run.add(f"round {turn}: {direction}, {size} bytes: up to {best:.1f} Mpps", group="done",
+                of=LIMIT, apart=apart)
+
+    for turn in range(1, plan.rounds_of(LIMIT) + 1):
+        for direction in lean.DIRECTIONS:
+            for size in plan.sizes:
+                run.attempt(f"limit, {direction}, {size} bytes",
+                            lambda: one(direction, size, turn))
 
 
 def run_latency(run: Run) -> None:
     plan = run.plan
 
     def one(pair: Pair, interrupt: bool, turn: int) -> None:
-        outcome = lean.latency(run.tools, pair, interrupt, max(plan.seconds, LATENCY_SECONDS))
+        outcome, apart = run.distance.measure(lambda: lean.latency(
+            run.tools, pair, interrupt, max(plan.seconds, LATENCY_SECONDS)))
         result = outcome.result
         mode = "interrupt" if interrupt else "polling"
         # A program that sleeps does not have its CPU all the time.
         shares = {} if interrupt else {"shares": outcome.shares}
         run.add(f"round {turn}: {pair.name}, {mode}: median {result['p50']:.2f} us, "
                 f"p99 {result['p99']:.2f} us", group=LATENCY, pair=pair.name, mode=mode,
-                round=turn, **{name: result[name] for name in
+                round=turn, apart=apart, **{name: result[name] for name in
                                ("min", "p50", "p99", "p99.9", "lost", "overslept")}, **shares)
 
     if plan.chosen("stock"):
@@ -245,11 +261,13 @@ def run_idle(run: Run) -> None:
 
 def run_connect(run: Run) -> None:
     def one(pair: Pair, turn: int) -> None:
-        result = lean.connect(run.tools, pair, run.plan.seconds).result
+        outcome, apart = run.distance.measure(
+            lambda: lean.connect(run.tools, pair, run.plan.seconds))
+        result = outcome.result
         run.add(f"round {turn}: {pair.name}: median {result['p50']:.0f} us, "
                 f"{result['per_second']:.0f} connections per second", group=CONNECT,
                 pair=pair.name, round=turn, p50=result["p50"], p99=result["p99"],
-                per_second=result["per_second"])
+                per_second=result["per_second"], apart=apart)
 
     for turn in range(1, run.plan.rounds + 1):
         for pair in run.plan.chosen("ours", "stock"):
@@ -261,11 +279,12 @@ def run_scale(run: Run) -> None:
     points = [("queues", n) for n in plan.queues] + [("ports", n) for n in plan.ports]
 
     def one(pair: Pair, of: str, count: int, turn: int) -> None:
-        outcome = lean.throughput(run.tools, pair, C2S, str(SCALE_SIZE), plan.seconds,
-                                  **{of: count})
+        outcome, apart = run.distance.measure(lambda: lean.throughput(
+            run.tools, pair, C2S, str(SCALE_SIZE), plan.seconds, **{of: count}))
         mpps = outcome.result["rx_mpps"]
         run.add(f"round {turn}: {pair.name}, {count} {of}: {mpps:.2f} Mpps", group=SCALE,
-                pair=pair.name, of=of, count=count, round=turn, mpps=mpps, shares=outcome.shares)
+                pair=pair.name, of=of, count=count, round=turn, mpps=mpps, shares=outcome.shares,
+                apart=apart)
 
     for turn in range(1, plan.rounds_of(SCALE) + 1):
         for of, count in points:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .distance import is_far
 from .ends import PAIRS
 from .lean import NO_PAYLOAD
 from .plan import CONNECT, IDLE, LATENCY, LEAN, LIMIT, MEMORY, SCALE, TESTPMD
@@ -27,9 +28,12 @@ class Results:
 
     def __init__(self, records: list[dict]) -> None:
         self.records = records
+        self.nearest = min((record["apart"] for record in records if "apart" in record),
+                           default=0.0)
+        near = [record for record in records if not self.is_far(record)]
 
         def of(group: str, value: str, *names: str) -> dict:
-            chosen = (record for record in records if record["group"] == group)
+            chosen = (record for record in near if record["group"] == group)
             return spreads(chosen, value, lambda record: tuple(record[name] for name in names))
 
         self.rate = {app: of(app, "mpps", "pair", "way", "size") for app in (TESTPMD, LEAN)}
@@ -40,6 +44,10 @@ class Results:
         self.memory = of(MEMORY, "bytes_per_port", "pair", "role")
         self.connect = {value: of(CONNECT, value, "pair") for value in ("p50", "p99", "per_second")}
         self.scale = of(SCALE, "mpps", "pair", "of", "count")
+
+    def is_far(self, record: dict) -> bool:
+        """Measured while the CPUs were farther apart than at the best times."""
+        return is_far(record.get("apart", self.nearest), self.nearest)
 
     def sizes(self, app: str) -> list[int | str]:
         return sorted({size for _, _, size in self.rate[app]}, key=size_order)

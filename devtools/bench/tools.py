@@ -15,6 +15,7 @@ from .ends import Tools
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "devtools" / "lib.sh"
 PERF = "app/perf/dpdk-memif-perf"
+DISTANCE = "app/perf/memif-distance"
 BUILD_SECONDS = 900
 
 
@@ -79,10 +80,12 @@ def most_ports() -> int:
 
 def find_tools(build: Path, scratch: Path, eal_options: tuple[str, ...]) -> Tools:
     """The programs in a build folder, and the testpmd of the DPDK in use."""
-    perf = build / PERF
-    if not perf.exists():
-        raise BenchError(f"no {PERF} in {build}; run: meson setup build && meson compile -C build")
+    programs = [build / name for name in (PERF, DISTANCE)]
+    for path in programs:
+        if not path.exists():
+            raise BenchError(f"no {path}; run: meson setup build && meson compile -C build")
     said = in_library('use_dpdk; dpdk_program dpdk-testpmd; say "${LD_LIBRARY_PATH-}"').split("\n")
     environment = {"LD_LIBRARY_PATH": said[1]} if said[1] else {}
-    return Tools(os.environ.get("MIF_TESTPMD") or said[0], perf, find_plugin(build), scratch,
-                 environment, eal_options)
+    perf, distance = programs
+    return Tools(os.environ.get("MIF_TESTPMD") or said[0], perf, find_plugin(build), distance,
+                 scratch, environment, eal_options)
