@@ -175,6 +175,8 @@ dev_set_link_down(struct rte_eth_dev *dev)
 	mif_ctrl_lock();
 	port->wanted_up = false;
 	mif_port_stop(port, "interface set down");
+	/* As after a stop, no server writes into mbufs any more, and those of its rings are back. */
+	mif_port_settle(port);
 	mif_ctrl_unlock();
 	return 0;
 }

@@ -18,17 +18,17 @@
 #define COPY ",rsize=6"
 #define LENGTH 500u
 #define MBUFS 255u
-#define DAWDLE_MS 50 /* of the burst, after the client was stopped */
-#define LIMIT_MS 500 /* what the client's stop waits for */
+#define DAWDLE_MS 50 /* of the burst, after the client was told to leave */
+#define LIMIT_MS 500 /* what a client that leaves waits for */
 #define ATTEMPTS 8
 
 static const struct setup plain = { 0 };
 
 /* What the burst waits for, and what it has come to. */
 static struct {
-	bool slow;     /* whoever gets mbufs from the pool takes his time */
-	bool inside;   /* and does so now */
-	bool stopping; /* the client is about to stop */
+	bool slow;    /* whoever gets mbufs from the pool takes his time */
+	bool inside;  /* and does so now */
+	bool leaving; /* the client is about to leave */
 	bool over;
 } burst;
 
@@ -84,7 +84,7 @@ dawdle(void)
 {
 	set(&burst.slow, false);
 	set(&burst.inside, true);
-	while (!is_set(&burst.stopping))
+	while (!is_set(&burst.leaving))
 		rte_delay_us_sleep(100);
 	rte_delay_us_sleep(DAWDLE_MS * 1000);
 	set(&burst.over, true);
@@ -134,23 +134,30 @@ receive_there(void *arg)
 	return take_packets(*server, 0, 1, LENGTH);
 }
 
+/* How a client leaves, and comes back. */
+struct way {
+	int (*leave)(uint16_t port);
+	int (*back)(uint16_t port);
+};
+
 /*
- * Stop the client while a burst of the server is inside. Returns the milliseconds that it took; *waited
+ * The client leaves while a burst of the server is inside. Returns the milliseconds that it took; *waited
  * is whether the burst was over then.
  */
 static uint64_t
-stop_under_burst(uint16_t client, uint16_t server, unsigned int lcore, bool *waited)
+leave_under_burst(const struct way *way, uint16_t client, uint16_t server, unsigned int lcore,
+		bool *waited)
 {
 	uint64_t begin;
 
-	burst.over = burst.stopping = burst.inside = false;
+	burst.over = burst.leaving = burst.inside = false;
 	set(&burst.slow, true);
 	rte_eal_remote_launch(receive_there, &server, lcore);
 	while (!is_set(&burst.inside))
 		rte_delay_us_sleep(100);
 	begin = rte_get_timer_cycles();
-	set(&burst.stopping, true);
-	rte_eth_dev_stop(client);
+	set(&burst.leaving, true);
+	way->leave(client);
 	*waited = is_set(&burst.over);
 	begin = rte_get_timer_cycles() - begin;
 	rte_eal_wait_lcore(lcore);
@@ -162,7 +169,7 @@ stop_under_burst(uint16_t client, uint16_t server, unsigned int lcore, bool *wai
  * stay where they are. Once is enough, as a busy machine may let the client's patience end.
  */
 static void
-server_inside(struct pair *pair)
+leaves_server_inside(struct pair *pair, const struct way *way)
 {
 	struct rte_mempool *slow = rte_pktmbuf_pool_create_by_ops("slow", MBUFS, 0, 0,
 			RTE_PKTMBUF_HEADROOM + MBUF_ROOM, SOCKET_ID_ANY, "slow");
@@ -179,17 +186,34 @@ server_inside(struct pair *pair)
 	for (unsigned int i = 0; i < ATTEMPTS && !waited; i++) {
 		CHECK(pair_wait_link(pair, true));
 		CHECK_EQ(send_packets(client, 0, 1, LENGTH), 1);
-		took = stop_under_burst(client, server, lcore, &waited);
+		took = leave_under_burst(way, client, server, lcore, &waited);
 		CHECK(waited || took >= LIMIT_MS);
 		CHECK_EQ(rte_mempool_in_use_count(mbufs), 0);
-		CHECK_EQ(rte_eth_dev_start(client), 0);
+		CHECK_EQ(way->back(client), 0);
 	}
 	CHECK(waited);
 	pair_detach(pair);
 	rte_mempool_free(slow);
 }
 
+static void
+stopped_server_inside(struct pair *pair)
+{
+	const struct way way = { rte_eth_dev_stop, rte_eth_dev_start };
+
+	leaves_server_inside(pair, &way);
+}
+
+static void
+set_down_server_inside(struct pair *pair)
+{
+	const struct way way = { rte_eth_dev_set_link_down, rte_eth_dev_set_link_up };
+
+	leaves_server_inside(pair, &way);
+}
+
 const struct test_case leaving_cases[] = {
-	{ "leaving-server-inside", server_inside },
+	{ "leaving-server-inside", stopped_server_inside },
+	{ "leaving-server-inside-set-down", set_down_server_inside },
 	{ NULL, NULL },
 };
