@@ -47,6 +47,7 @@ struct place {
  */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct mif_zc_chunks noted;
+static uint32_t pools_freed; /* so many, since the first of these ports was started */
 static TAILQ_HEAD(, mif_zc_memory) exposed = TAILQ_HEAD_INITIALIZER(exposed);
 
 static void
@@ -363,11 +364,53 @@ on_memory_event(enum rte_mem_event event, const void *addr, size_t length, void 
 	pthread_mutex_unlock(&lock);
 }
 
-/* The pools of a port of any driver that says what they are. */
+static void
+drop_noted(struct rte_mempool *pool, void *arg, struct rte_mempool_memhdr *header,
+		unsigned int index)
+{
+	RTE_SET_USED(pool);
+	RTE_SET_USED(arg);
+	RTE_SET_USED(index);
+	for (uint32_t i = noted.count; i-- > 0;) {
+		if (noted.list[i].addr == (uintptr_t)header->addr)
+			noted.list[i] = noted.list[--noted.count];
+	}
+}
+
+/* Its memory may stay with EAL's heap, and hold anything: no later connection is to expose it. */
+static void
+on_pool_event(enum rte_mempool_event event, struct rte_mempool *pool, void *arg)
+{
+	RTE_SET_USED(arg);
+	if (event != RTE_MEMPOOL_EVENT_DESTROY)
+		return;
+	pthread_mutex_lock(&lock);
+	__atomic_store_n(&pools_freed, pools_freed + 1, __ATOMIC_RELEASE);
+	rte_mempool_mem_iter(pool, drop_noted, NULL);
+	pthread_mutex_unlock(&lock);
+}
+
+/* A pool to look for among those that there are, and what gets its chunks. */
+struct wanted {
+	const struct rte_mempool *pool;
+	struct mif_zc_chunks *chunks;
+};
+
+static void
+add_if_wanted(struct rte_mempool *pool, void *arg)
+{
+	const struct wanted *wanted = arg;
+
+	if (pool == wanted->pool)
+		rte_mempool_mem_iter(pool, add_pool_chunk, wanted->chunks);
+}
+
+/* The pools of a port of any driver that says what they are. A stopped port's may have been freed. */
 static void
 add_pools_of(struct mif_zc_chunks *chunks, uint16_t port_id)
 {
 	const struct rte_eth_dev_data *data = rte_eth_devices[port_id].data;
+	struct wanted wanted = { .chunks = chunks };
 	struct rte_eth_rxq_info info;
 
 	/* Drivers may say how many queues they have before those are configured. */
@@ -375,8 +418,10 @@ add_pools_of(struct mif_zc_chunks *chunks, uint16_t port_id)
 		if (data->rx_queues[i] == NULL)
 			continue;
 		info.mp = NULL;
-		if (rte_eth_rx_queue_info_get(port_id, i, &info) == 0 && info.mp != NULL)
-			rte_mempool_mem_iter(info.mp, add_pool_chunk, chunks);
+		if (rte_eth_rx_queue_info_get(port_id, i, &info) != 0 || info.mp == NULL)
+			continue;
+		wanted.pool = info.mp;
+		rte_mempool_walk(add_if_wanted, &wanted);
 	}
 }
 
@@ -424,21 +469,46 @@ watch_memory(const char *port)
 	return -ENOMEM;
 }
 
-int
-mif_zc_note_pools(const struct rte_eth_dev *dev)
+static int
+watch_pools(const char *port)
 {
+	if (rte_mempool_event_callback_register(on_pool_event, NULL) == 0 || rte_errno == EEXIST)
+		return 0;
+	MIF_LOG(ERR, port, "the end of pools cannot be watched: %s", rte_strerror(rte_errno));
+	return -ENOMEM;
+}
+
+/* False if a pool has been freed meanwhile, by another thread. */
+static bool
+note_pools(void)
+{
+	uint32_t before = __atomic_load_n(&pools_freed, __ATOMIC_ACQUIRE);
 	struct mif_zc_chunks chunks = { 0 };
-	int ret = watch_memory(dev->data->name);
+	bool same;
 	uint16_t id;
 
-	if (ret != 0)
-		return ret;
-	warn_without_files(dev);
 	for (id = rte_eth_find_next(0); id < RTE_MAX_ETHPORTS; id = rte_eth_find_next(id + 1))
 		add_pools_of(&chunks, id);
 	pthread_mutex_lock(&lock);
-	free(noted.list);
-	noted = chunks;
+	same = pools_freed == before;
+	free(same ? noted.list : chunks.list);
+	if (same)
+		noted = chunks;
 	pthread_mutex_unlock(&lock);
+	return same;
+}
+
+int
+mif_zc_note_pools(const struct rte_eth_dev *dev)
+{
+	int ret = watch_memory(dev->data->name);
+
+	if (ret == 0)
+		ret = watch_pools(dev->data->name);
+	if (ret != 0)
+		return ret;
+	warn_without_files(dev);
+	while (!note_pools())
+		;
 	return 0;
 }

@@ -26,6 +26,7 @@ extern const struct test_case power_cases[];
 extern const struct test_case leaving_cases[];
 extern const struct test_case lent_cases[];
 extern const struct test_case kept_cases[];
+extern const struct test_case freed_cases[];
 extern const struct test_case outlive_cases[];
 extern const struct test_case pinned_cases[];
 extern const struct test_case checksum_cases[];

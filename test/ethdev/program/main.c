@@ -27,6 +27,7 @@ static const struct test_case *const cases[] = {
 	leaving_cases,
 	lent_cases,
 	kept_cases,
+	freed_cases,
 	outlive_cases,
 	pinned_cases,
 	checksum_cases,

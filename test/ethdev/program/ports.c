@@ -195,7 +195,7 @@ tx_slots(uint16_t port, uint16_t queue)
 
 /* A packet of as many mbufs as it takes, NULL when there are not that many. */
 static struct rte_mbuf *
-new_packet(uint32_t length)
+new_packet(struct rte_mempool *pool, uint32_t length)
 {
 	struct rte_mbuf *head = NULL, *segment;
 	uint32_t done = 0;
@@ -203,7 +203,7 @@ new_packet(uint32_t length)
 	uint8_t *data;
 
 	do {
-		segment = rte_pktmbuf_alloc(mbufs);
+		segment = rte_pktmbuf_alloc(pool);
 		if (segment == NULL) {
 			rte_pktmbuf_free(head);
 			return NULL;
@@ -222,13 +222,14 @@ new_packet(uint32_t length)
 }
 
 uint16_t
-send_packets(uint16_t port, uint16_t queue, uint16_t count, uint32_t length)
+send_packets_of(struct rte_mempool *pool, uint16_t port, uint16_t queue, uint16_t count,
+		uint32_t length)
 {
 	struct rte_mbuf *packets[BURST_MAX];
 	uint16_t sent;
 
 	for (uint16_t i = 0; i < count; i++) {
-		packets[i] = new_packet(length);
+		packets[i] = new_packet(pool, length);
 		if (packets[i] == NULL)
 			rte_panic("no mbufs left\n");
 	}
@@ -236,6 +237,12 @@ send_packets(uint16_t port, uint16_t queue, uint16_t count, uint32_t length)
 	if (sent < count)
 		rte_pktmbuf_free_bulk(&packets[sent], count - sent);
 	return sent;
+}
+
+uint16_t
+send_packets(uint16_t port, uint16_t queue, uint16_t count, uint32_t length)
+{
+	return send_packets_of(mbufs, port, queue, count, length);
 }
 
 bool

@@ -95,6 +95,10 @@ uint16_t tx_slots(uint16_t port, uint16_t queue);
  */
 uint16_t send_packets(uint16_t port, uint16_t queue, uint16_t count, uint32_t length);
 
+/** The same, in mbufs of this pool. */
+uint16_t send_packets_of(struct rte_mempool *pool, uint16_t port, uint16_t queue, uint16_t count,
+		uint32_t length);
+
 /** Receive and free up to so many packets; their bytes must be those of send_packets(). */
 uint16_t take_packets(uint16_t port, uint16_t queue, uint16_t count, uint32_t length);
 
