@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A server with zero-copy=yes: packets go up as they are in the client's memory."""
 
-import os
 import re
 from dataclasses import dataclass
 from typing import Callable, List, Tuple
@@ -22,7 +21,6 @@ MakeMemif = Callable[..., Memif]
 StartTestpmd = Callable[..., Testpmd]
 
 FROM = 512          # bytes: shorter packets are copied
-AT_LENGTH = int(os.environ.get("MIF_ZERO_COPY_PACKETS", "2000000"))
 
 
 @dataclass(frozen=True)
@@ -143,13 +141,6 @@ def test_small_pool(start_traffic: StartTraffic, socket: Socket, pool_size: int)
     assert got.arrived == sent.sent == {0: count}
     assert got.stats["rx_nombuf"] > 0, "the pool was never empty: this test tests nothing"
     assert_counters_survive(receiver, got)
-
-
-def test_at_length(start_traffic: StartTraffic, socket: Socket) -> None:
-    """Many turns of all indices; every mbuf is back (MIF_ZERO_COPY_PACKETS=N for more)."""
-    check_pair(start_traffic, socket, server(),
-               End(OURS, "send", AT_LENGTH, options={"size": "60,600,1518"}),
-               timeout=60 + AT_LENGTH // 200000)
 
 
 # -- testpmd ---------------------------------------------------------------------------------------
