@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A client with zero-copy=yes: mbufs are shared with the server instead of being copied."""
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Iterator, List
@@ -65,6 +66,44 @@ def test_exposes_receive_pools(start_traffic: StartTraffic, socket: Socket, serv
     _, sent = check_pair(start_traffic, socket, End(server, "receive"), sender)
     assert copied(sent.stats["xstats"]) == (
         {} if one_file else {"tx_copied_unexposed_segments": COUNT})
+
+
+@pytest.fixture(name="gigabyte_page")
+def _gigabyte_page(tmp_path: Path) -> Iterator[Path]:
+    """A hugetlbfs with a page of 1 GB, which is given back afterwards."""
+    pages = Path("/sys/kernel/mm/hugepages/hugepages-1048576kB")
+    if not pages.exists() or os.geteuid() != 0:
+        pytest.skip("needs a CPU and a kernel with pages of 1 GB, and root")
+    number = pages / "nr_hugepages"
+    before = int(number.read_text())
+    folder = tmp_path / "gigabyte"
+    folder.mkdir()
+    number.write_text(str(before + 1))
+    try:
+        if int((pages / "free_hugepages").read_text()) == 0:
+            pytest.skip("no 1 GB of memory in one piece")
+        done = subprocess.run(["mount", "-t", "hugetlbfs", "-o", "pagesize=1G", "none", str(folder)],
+                              capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            pytest.skip(f"no hugetlbfs can be mounted: {done.stderr.strip()}")
+        yield folder
+        subprocess.run(["umount", "-l", str(folder)], check=False)
+    finally:
+        number.write_text(str(before))
+
+
+# Nothing beside it: whoever starts with --in-memory now would take the page.
+@pytest.mark.alone
+@pytest.mark.parametrize("words", [[], ["--single-file-segments"], ["--legacy-mem"]],
+                         ids=["file-per-page", "single-file", "legacy"])
+def test_pages_of_1_gb(start_traffic: StartTraffic, socket: Socket, gigabyte_page: Path,
+                       words: List[str]) -> None:
+    """All pools of the process are in one page, so in one region: nothing is copied, either way."""
+    peer = End(OURS, "both", COUNT, options={"size": "60-1514", "memory": ["--no-huge", "-m", "256"]})
+    memory = [MOUNTED, str(gigabyte_page), "-m", "512", *words]
+    _, result = check_pair(start_traffic, socket, peer,
+                           client("both", size="60-1514", memory=memory), client_first=True)
+    assert copied(result.stats["xstats"]) == {}
 
 
 @drivers
