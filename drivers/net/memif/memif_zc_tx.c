@@ -268,6 +268,9 @@ transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mb
 	uint32_t done = 0;
 	uint32_t part, mixed;
 
+	/* Applications send nothing to get mbufs back. */
+	if (unlikely(count == 0))
+		free_slots(queue, end, 0);
 	while (done < count) {
 		part = RTE_MIN((uint32_t)(count - done), (uint32_t)MIF_TX_CHUNK);
 		part = RTE_MIN(part, free_slots(queue, end, part));
@@ -293,9 +296,8 @@ tx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count, const
 	uint16_t done = 0;
 
 	if (likely(end != NULL)) {
-		if (unlikely(end->shared) && !mif_queue_take_ring(end))
-			count = 0;
-		done = transmit(queue, end, mbufs, count, mode);
+		if (likely(!end->shared) || mif_queue_take_ring(end))
+			done = transmit(queue, end, mbufs, count, mode);
 		if (unlikely(end->shared))
 			mif_lock_give(&end->lock);
 	}

@@ -172,6 +172,37 @@ free_threshold(struct pair *pair)
 		STEP(threshold_is(pair, wanted[i].threshold, wanted[i].later));
 }
 
+/*
+ * A burst of no packets goes by the threshold as well: 24 of 64 slots are free, and the server has taken
+ * what is in the others.
+ */
+static void
+empty_burst_with(struct pair *pair, uint16_t threshold, bool frees)
+{
+	const struct setup setup = { .tx_free_thresh = threshold };
+	uint16_t client, server;
+	unsigned int before;
+
+	CHECK_EQ(keeper_up(pair, &plain, &setup, &client, &server), 0);
+	before = in_use();
+	CHECK_EQ(send_packets(client, 0, 40, LENGTH), 40);
+	CHECK_EQ(rte_eth_tx_burst(client, 0, NULL, 0), 0);
+	CHECK_EQ(in_use(), before + 40);
+	CHECK_EQ(take_packets(server, 0, 40, LENGTH), 40);
+	CHECK_EQ(rte_eth_tx_burst(client, 0, NULL, 0), 0);
+	CHECK_EQ(in_use(), frees ? before : before + 40);
+	CHECK_EQ(take_packets(server, 0, 1, LENGTH), 0);
+	pair_detach(pair);
+}
+
+static void
+empty_burst(struct pair *pair)
+{
+	STEP(empty_burst_with(pair, 0, true));
+	STEP(empty_burst_with(pair, 24, false));
+	STEP(empty_burst_with(pair, 25, true));
+}
+
 /* Of packets in one mbuf, or in three: as many as asked for, of those that the server has taken. */
 static void
 clean_up(uint16_t client, uint16_t server, uint32_t length)
@@ -354,6 +385,7 @@ const struct test_case kept_cases[] = {
 	{ "kept-fast-free", fast_free },
 	{ "kept-fast-free-of-lent", fast_free_of_lent },
 	{ "kept-free-threshold", free_threshold },
+	{ "kept-empty-burst", empty_burst },
 	{ "kept-done-cleanup", done_cleanup },
 	{ "kept-shared-rings", shared_rings },
 	{ "kept-asleep", asleep },
