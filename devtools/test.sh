@@ -138,9 +138,21 @@ other_builds() {
 		"$ROOT/devtools/fuzz.sh" --seconds "$FUZZ_SECONDS" --jobs 2 || true
 }
 
+# As the README has it. Where the interop tests are skipped, it is left out; they say why.
+forwarder_demo() {
+	if ((EUID != 0)); then
+		leave_out "forwarder demo" "not run: network namespaces need root"
+	elif ! PATH=$PATH:/usr/local/go/bin command -v go >/dev/null; then
+		leave_out "forwarder demo" "not run: no Go"
+	else
+		stage "forwarder demo" 120 --counts -- "$ROOT/devtools/fwd-demo.sh"
+	fi
+}
+
 tests_of_build() {
 	unit_tests unit "$BUILD" gcc "${BUILD_OPTIONS[@]}" || true
 	stage demo 120 --counts -- "$ROOT/devtools/demo.sh" --seconds 3 || true
+	forwarder_demo || true
 	functional_tests || true
 }
 
@@ -167,7 +179,7 @@ run_everything() {
 	if ((built)); then
 		tests_of_build
 	else
-		for name in unit demo functional; do
+		for name in unit demo "forwarder demo" functional; do
 			leave_out "$name" "not run: the gcc build failed"
 		done
 	fi
