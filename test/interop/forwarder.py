@@ -8,7 +8,7 @@ import socket as sockets
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
 import pytest
 
@@ -103,23 +103,24 @@ class Forwarder(Process):
     """A running dpdk-memif-fwd. Idle, it sleeps: the machine has few CPUs, and others use them."""
 
     def __init__(self, site: Site, socket: str, workers: int = 1, network: str = "",
-                 **options: Any) -> None:
+                 eal: Sequence[str] = (), **options: Any) -> None:
         self.prefix = unique("miffwd")
-        command = [*self.command_line(site, socket, workers, self.prefix, network),
+        command = [*self.command_line(site, socket, workers, self.prefix, network, eal),
                    "--sleep", "100", "--kernel-address", f"{KERNEL}/24"]
         for name, value in options.items():
             command += ["--" + name.replace("_", "-"), str(value)]
         super().__init__(command)
 
     @staticmethod
-    def command_line(site: Site, socket: str, workers: int, prefix: str,
-                     network: str = "") -> List[str]:
-        """All but the forwarder's further options. The network port, if not given, is the cable."""
+    def command_line(site: Site, socket: str, workers: int, prefix: str, network: str = "",
+                     eal: Sequence[str] = ()) -> List[str]:
+        """All but the forwarder's further options. The network port, if not given, is the cable;
+        eal is more for EAL."""
         network = network or f"net_af_packet0,iface={NETWORK},qpairs={workers}"
         lcores = ",".join(f"{n}@{cpu(0)}" for n in range(workers + 1))
         return ["ip", "netns", "exec", site.fwd, program(),
                 "--lcores", lcores, "--no-pci", "--file-prefix", prefix, *memory_args(),
-                *driver_args(OURS), f"--vdev={network}",
+                *eal, *driver_args(OURS), f"--vdev={network}",
                 "--", "--socket", socket, "--kernel", "tap"]
 
     def wait_started(self) -> "Forwarder":

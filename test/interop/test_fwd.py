@@ -9,14 +9,15 @@ import statistics
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List
+from typing import Any, Callable, Dict, Iterator, List, Sequence
 
 import pytest
 
-from forwarder import KERNEL, Flows, Forwarder, Site, skip_if_missing
+from forwarder import KERNEL, NETWORK, Flows, Forwarder, Site, skip_if_missing
 from gopeer import GoPeer
-from memif import Socket
-from process import PATIENCE, Process, unique
+from memif import STOCK, Socket
+from process import PATIENCE, Process, memory_args, unique
+from testpmd import Testpmd
 
 StartFwd = Callable[..., Forwarder]
 StartGo = Callable[..., GoPeer]
@@ -28,6 +29,9 @@ FAILOVER = 0.1
 RATE = 200
 
 VHOST = os.access("/dev/vhost-net", os.R_OK | os.W_OK)
+
+# What net_virtio_user hands over in a vhost-user message has to fit in eight files.
+SHARED = [] if "--no-huge" in memory_args() else ["--single-file-segments"]
 
 # A network port whose driver can be told to take all groups.
 TAP = "net1"
@@ -55,8 +59,8 @@ def site(network: Site, processes: List[Process]) -> Site:
 def start_fwd(site: Site, socket: Socket, processes: List[Process]) -> StartFwd:
     """Starts a forwarder; the options are its own. Its socket, if not given, is the test's."""
     def start(socket_path: str = socket.path, workers: int = 1, network: str = "",
-              **options: Any) -> Forwarder:
-        process = Forwarder(site, socket_path, workers, network, **options)
+              eal: Sequence[str] = (), **options: Any) -> Forwarder:
+        process = Forwarder(site, socket_path, workers, network, eal, **options)
         processes.append(process)
         return process.wait_started()
     return start
@@ -130,6 +134,29 @@ def test_kernel_driver_of_the_host(start_fwd: StartFwd) -> None:
     assert fwd.telemetry("/fwd/ports")["kernel"]["ethdev"] == (
         "net_virtio_user_fwd" if VHOST else "net_tap_fwd")
     fwd.finish(signal.SIGTERM)
+
+
+def test_packets_through_virtio_user(start_fwd: StartFwd, site: Site, socket: Socket,
+                                     start_testpmd: Callable[..., Testpmd]) -> None:
+    """
+    The driver of --kernel virtio with packets, on any host: not on vhost-net, but on the vhost-user
+    socket of a testpmd that has the cable, and as the network's port.
+    """
+    vhost = f"{socket.path}-vhost"
+    testpmd = start_testpmd([f"net_vhost0,iface={vhost}", f"net_af_packet0,iface={NETWORK}"],
+                            driver=STOCK, netns=site.fwd)
+    testpmd.forward("io")
+    # The host may know the cable's address still, from another test.
+    mac = site.link(NETWORK)["address"]
+    fwd = start_fwd(network=f"net_virtio_user0,path={vhost},queues=1,mac={mac}", eal=SHARED)
+    text = site.inside(site.host, "ping", "-c", "100", "-i", "0.01", "-W", "5", "-s", "1000", KERNEL)
+    assert "100 received" in text and "DUP" not in text
+    ports = fwd.telemetry("/fwd/ports")
+    assert ports["network"]["ethdev"] == "net_virtio_user0"
+    assert min(ports["network"]["rx_packets"], ports["network"]["tx_packets"]) >= 100
+    fwd.finish(signal.SIGTERM)
+    testpmd.stop()
+    testpmd.quit()
 
 
 def test_groups_of_the_network(start_fwd: StartFwd, site: Site) -> None:
@@ -353,6 +380,26 @@ def test_clients_that_only_receive(start_fwd: StartFwd, site: Site, start_go: St
     assert received == [ports[f"memif_{n}"]["tx_packets"] for n in (0, 1)]
     assert min(received) > 0
     fwd.finish(signal.SIGTERM)
+
+
+# A /dev of the program's own, in the mount namespace that `ip netns exec` makes.
+OTHER_DEV = ("mount -t tmpfs none {0} && mkdir {0}/up {0}/work && "
+             "mount -t overlay -o lowerdir=/dev,upperdir={0}/up,workdir={0}/work none /dev && "
+             "ln -s null /dev/vhost-net && shift && exec \"$@\"")
+
+
+@pytest.mark.skipif(VHOST, reason="there is /dev/vhost-net: test_kernel_driver_of_the_host")
+def test_virtio_comes_before_tap(site: Site, socket: Socket, tmp_path: Path) -> None:
+    """Where /dev/vhost-net can be opened, --kernel auto takes it; here it is none, so that fails."""
+    command = Forwarder.command_line(site, socket.path, 1, unique("miffwd"))
+    inside = command.index(site.fwd) + 1
+    command[inside:inside] = ["sh", "-c", OTHER_DEV.format(tmp_path), "sh", "words"]
+    before = site.links()
+    done = subprocess.run([*command, "--kernel", "auto"], capture_output=True, text=True,
+                          timeout=PATIENCE, check=False)
+    assert done.returncode == 1
+    assert "net_virtio_user_fwd: cannot be made" in done.stderr
+    assert site.links() == before
 
 
 @pytest.mark.parametrize("words, says", [
