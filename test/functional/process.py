@@ -57,8 +57,10 @@ def cpu(number: int) -> int:
     return cpus[number % len(cpus)]
 
 
-def eal_args(lcores: str, memory: Optional[List[str]] = None) -> List[str]:
-    return ["--lcores", lcores, "--no-pci", "--no-telemetry", "--file-prefix", unique("mif"),
+def eal_args(lcores: str, memory: Optional[List[str]] = None, primary: str = "") -> List[str]:
+    """With the prefix of a primary process, those of a secondary one."""
+    return ["--lcores", lcores, "--no-pci", "--no-telemetry", "--file-prefix",
+            primary or unique("mif"), *(["--proc-type=secondary"] if primary else []),
             *(memory_args() if memory is None else memory)]
 
 

@@ -65,11 +65,13 @@ class Traffic(Process):
 
     def __init__(self, memif: Optional[Memif], driver: str = OURS, cpu_number: int = 0,
                  memory: Optional[List[str]] = None, more_vdevs: Optional[List[str]] = None,
-                 **options: Any) -> None:
+                 primary: str = "", **options: Any) -> None:
         ours = driver == OURS
         vdevs = ([ends.vdev_of(memif.vdev(), ours)] if memif else []) + (more_vdevs or [])
         memory = ends.memory_of(vdevs, ours, memory)
-        command = [str(build_dir() / PROGRAM), *eal_args(str(cpu(cpu_number)), memory),
+        # The caches of a pool belong to lcores: a secondary process needs one of its own.
+        lcores = f"64@{cpu(cpu_number)}" if primary else str(cpu(cpu_number))
+        command = [str(build_dir() / PROGRAM), *eal_args(lcores, memory, primary),
                    *driver_args(driver), *(f"--vdev={vdev}" for vdev in vdevs), "--",
                    "--wait-stdin"]
         for name, value in options.items():

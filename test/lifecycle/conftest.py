@@ -16,12 +16,12 @@ for folder in (HERE, HERE.parent / "functional", HERE.parent / "peer"):
 
 pytest.register_assert_rewrite("programs")
 
-from fixtures import processes, start_testpmd, starter  # noqa: E402
+from fixtures import processes, start_testpmd, start_traffic, starter  # noqa: E402
 from memif import Socket, build_dir, plugin  # noqa: E402
 from process import Process, unique  # noqa: E402
 from programs import LIFECYCLE, LOAD, Lifecycle, Load  # noqa: E402
 
-assert processes and start_testpmd, "fixtures"
+assert processes and start_testpmd and start_traffic, "fixtures"
 
 
 @pytest.fixture(scope="session", autouse=True)

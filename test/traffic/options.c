@@ -96,6 +96,7 @@ static const char *const kind_names[] = {
 
 static const char usage[] =
 		"mif-traffic [EAL options] -- --mode send|receive|echo|both [options]\n"
+		"  (in a secondary process the primary's port, queues and rx pool are used as they are)\n"
 		"  --rxq N --txq N       queues (1..255), --nb-desc N descriptors each (1024)\n"
 		"  --poll-rxq N          poll only the first N rx queues (0: all)\n"
 		"  --count N             packets per tx queue (10000)\n"

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 
@@ -67,6 +68,17 @@ set_up_queues(struct port *port, const struct options *opt, struct rte_mempool *
 	return 0;
 }
 
+/* A secondary process finds the port as the primary has started it. */
+static int
+find_started(struct port *port, const struct options *opt, const struct rte_eth_dev_info *info)
+{
+	port->configured = true;
+	port->burst_object = burst_object(port->id);
+	if (opt->rxq != info->nb_rx_queues || opt->txq != info->nb_tx_queues)
+		return complain("the primary has set up other numbers of queues", -EINVAL);
+	return 0;
+}
+
 int
 port_start(struct port *port, const struct options *opt, struct rte_mempool *rx_pool)
 {
@@ -85,6 +97,8 @@ port_start(struct port *port, const struct options *opt, struct rte_mempool *rx_
 	if (ret < 0)
 		return complain("no information about the port", ret);
 	port->driver_name = info.driver_name;
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return find_started(port, opt, &info);
 	ret = configure(port, opt, &info);
 	if (ret < 0)
 		return complain("cannot configure the port", ret);
