@@ -10,6 +10,11 @@ exchange is relaxed, so here it is buffered too, although x86 would not.
 
 Each transition names the function that it stands for. A queue has one gate for its bursts, and may
 have a second one, its side gate, for whoever else looks at its rings. Every gate has one thread.
+
+That thread may be in a secondary process (memif_mp.c, memif_secondary.c), which maps what is behind the
+gate some time after it was opened, and unmaps it when it is told. It may be killed anywhere, and be
+followed by another process at the same queue, before or after the primary knows of its death. What it
+had stored is in memory then: its CPU does something else.
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ from dataclasses import dataclass
 from typing import Iterator, NamedTuple, Optional, Tuple
 
 NO_LINK = 0
+NOBODY, PRIMARY = 0, 1   # who is at a gate; secondaries have numbers above, each a new one
 OUT, ENTERED = -1, -2    # of a burst; else the link that it is inside, or NO_LINK
 FREE, LIVE = -1, -2      # of a link; else the set of queues that it waits for, as bits, and
 UNFENCED = 1 << 8        # ... this one as long as no barrier has succeeded
@@ -39,6 +45,13 @@ class Config:
     idle: bool = True          # what stood behind a gate is reclaimed only if that is idle
     idle_of_side: bool = True  # ... and the side gate too
     hold: bool = True          # a link that waits for a queue has a share in it
+    secondaries: Tuple[int, ...] = ()  # gates whose thread is in a secondary process
+    lives: int = 1             # processes that are at such a gate, one after the other
+    reaches: bool = True       # mif_gate_barrier() reaches the threads of secondaries
+    heal: bool = True          # what a process has left in gates is taken out when it has died
+    heal_own: bool = True      # ... only what is its own, by the number in the gate
+    generation: bool = True    # a secondary uses what is behind a gate only if it has mapped that
+    keep: bool = True          # ... and unmaps it only when the primary has reclaimed it
 
     @property
     def queues(self) -> int:
@@ -62,6 +75,14 @@ class Control(NamedTuple):
     stores: Tuple[Tuple[int, int], ...] = ()  # (gate, link), not in memory yet
 
 
+class Views(NamedTuple):
+    """What a secondary process has mapped, links as bits."""
+
+    mapped: int = 0
+    stale: int = 0       # of links that have been reclaimed, until it is told
+    newest: int = NO_LINK
+
+
 class State(NamedTuple):
     """Memory, threads, and what has been allocated."""
 
@@ -72,6 +93,10 @@ class State(NamedTuple):
     links: Tuple[int, ...]   # from 1 on
     attached: int            # the port's link
     owned: int               # queues that the port has, as bits
+    who: Tuple[int, ...]     # the process at each gate
+    views: Tuple[Views, ...]  # of that process, if it is a secondary
+    dead: Tuple[int, ...] = ()  # processes of whose death the primary does not know
+    last: int = PRIMARY      # number of a process
     broken: str = ""
 
 
@@ -89,7 +114,9 @@ class Model:
     def first(self) -> State:
         gates = len(self.config.gates)
         return State((NO_LINK,) * gates, (0,) * gates, (Burst(),) * gates, Control(),
-                     (FREE,) * self.config.links, NO_LINK, (1 << self.config.queues) - 1)
+                     (FREE,) * self.config.links, NO_LINK, (1 << self.config.queues) - 1,
+                     tuple(NOBODY if gate in self.config.secondaries else PRIMARY
+                           for gate in range(gates)), (Views(),) * gates)
 
     def wrong(self, state: State) -> Optional[str]:
         if state.broken:
@@ -97,11 +124,17 @@ class Model:
         for gate, burst in enumerate(state.bursts):
             if burst.where > NO_LINK and state.links[burst.where - 1] == FREE:
                 return f"burst {gate} is inside link {burst.where}, which has been reclaimed"
+            if burst.where > NO_LINK and state.who[gate] != PRIMARY \
+                    and not state.views[gate].mapped & 1 << burst.where:
+                return f"burst {gate} is inside link {burst.where}, which is not mapped there"
         return None
 
     def steps(self, state: State) -> Iterator[Tuple[str, State]]:
         for gate in range(len(self.config.gates)):
-            yield from self.burst_steps(state, gate)
+            if state.who[gate] != NOBODY:
+                yield from self.burst_steps(state, gate)
+        for gate in self.config.secondaries:
+            yield from self.process_steps(state, gate)
         yield from self.control_steps(state)
 
     def held(self, state: State, queue: int) -> bool:
@@ -126,14 +159,67 @@ class Model:
         if burst.where == OUT:
             # mif_gate_enter(): the store. An application polls no queue that it has released.
             if room and state.owned & 1 << self.config.gates[gate]:
-                yield f"enter {gate}", burst_is(ENTERED, burst.stores + (1,))
+                yield f"enter {gate}", burst_is(ENTERED, burst.stores + (state.who[gate],))
         elif burst.where == ENTERED:
             # mif_gate_enter(): the load. With a fence in front, the buffer has to be empty.
             if not self.config.fence or not burst.stores:
-                yield f"look behind {gate}", burst_is(state.behind[gate], burst.stores)
+                yield f"look behind {gate}", burst_is(self.usable(state, gate), burst.stores)
         elif room:
             # mif_gate_leave(), after the last access to the link: release.
             yield f"leave {gate}", burst_is(OUT, burst.stores + (0,))
+
+    def usable(self, state: State, gate: int) -> int:
+        """mif_process_maps(): in a secondary, the one that it has mapped last, or none. That is looked at
+        later than the gate, but no burst minds: what is mapped meanwhile was mapped when it is used."""
+        link = state.behind[gate]
+        if state.who[gate] == PRIMARY or not self.config.generation:
+            return link
+        return link if link == state.views[gate].newest else NO_LINK
+
+    # --- secondary processes: their control threads, their deaths, and what the primary makes of them ---
+
+    def process_steps(self, state: State, gate: int) -> Iterator[Tuple[str, State]]:
+        burst, views, who = state.bursts[gate], state.views[gate], state.who[gate]
+
+        def sees(after: Views) -> State:
+            return state._replace(views=put(state.views, gate, after))
+
+        if who == NOBODY:
+            if state.last < PRIMARY + self.config.lives:
+                yield (f"begin of process {state.last + 1} at {gate}",
+                       state._replace(who=put(state.who, gate, state.last + 1),
+                                      last=state.last + 1))
+            return
+        for link, status in enumerate(state.links, 1):
+            bit = 1 << link
+            if status != FREE and not (views.mapped | views.stale) & bit:  # take_link()
+                yield (f"map {link} at {gate}",
+                       sees(Views(views.mapped | bit, views.stale, link)))
+            if views.stale & bit:  # keep_views()
+                yield f"unmap {link} at {gate}", sees(views._replace(stale=views.stale & ~bit))
+            if not self.config.keep and status > 0 and views.mapped & bit:
+                newest = NO_LINK if views.newest == link else views.newest
+                yield (f"unmap {link} at {gate} too early",
+                       sees(Views(views.mapped & ~bit, views.stale, newest)))
+        busy = burst.stores[-1] if burst.stores else state.busy[gate]
+        yield (f"end of process {who}",
+               state._replace(bursts=put(state.bursts, gate, Burst()),
+                              busy=put(state.busy, gate, busy), who=put(state.who, gate, NOBODY),
+                              views=put(state.views, gate, Views()), dead=state.dead + (who,)))
+
+    def healed(self, state: State, number: int) -> State:
+        """heal(), mif_gate_heal(): of a process that the primary knows to be dead."""
+        busy = tuple(0 if self.config.heal and (inside == number or not self.config.heal_own)
+                     else inside for inside in state.busy)
+        return state._replace(busy=busy, dead=tuple(n for n in state.dead if n != number))
+
+    def reclaimed(self, state: State, link: int) -> State:
+        """mif_link_free(); mif_mp_withdraw() tells secondaries, some time."""
+        bit = 1 << link
+        views = tuple(Views(view.mapped & ~bit, view.stale | view.mapped & bit,
+                            NO_LINK if view.newest == link else view.newest)
+                      for view in state.views)
+        return state._replace(links=put(state.links, link - 1, FREE), views=views)
 
     # --- the control thread ---
 
@@ -174,6 +260,9 @@ class Model:
                         yield from self.check(state, link, queue)
         for queue in range(self.config.queues):
             yield from self.release(state, queue)
+        for number in state.dead:
+            if not control.stores:  # a locked instruction
+                yield f"heal what process {number} has left", self.healed(state, number)
 
     def name_link(self, state: State, link: int) -> State:
         return state._replace(control=state.control._replace(link=link))
@@ -231,17 +320,19 @@ class Model:
             yield "barrier done", after
             return
         for gate, burst in enumerate(state.bursts):
-            if control.todo & 1 << gate and not burst.stores:
+            if control.todo & 1 << gate and (not burst.stores or not self.reaches(gate)):
                 # Its buffer is empty at this moment: so it has been drained if it was not.
                 yield (f"barrier was at {gate}",
                        self.go(state, "barrier", todo=control.todo & ~(1 << gate)))
+
+    def reaches(self, gate: int) -> bool:
+        return self.config.reaches or gate not in self.config.secondaries
 
     def do_shut(self, state: State, control: Control) -> Iterator[Tuple[str, State]]:
         """From here on bursts_ended() looks, at once and later from mif_link_reap()."""
         status = state.links[control.link - 1]
         if status == 0 or not self.config.idle:
-            yield "reclaim", self.go(state, "nothing",
-                                     links=put(state.links, control.link - 1, FREE))
+            yield "reclaim", self.go(self.reclaimed(state, control.link), "nothing")
         else:
             yield "wait", self.go(state, "nothing")
 
@@ -269,6 +360,6 @@ class Model:
             return
         # bursts_ended(): one queue less; mif_link_free() after the last one
         waits = state.links[link - 1] & ~(1 << queue)
-        yield (f"link {link} has done with queue {queue}",
-               self.go(state, "nothing",
-                       links=put(state.links, link - 1, waits if waits else FREE)))
+        after = state._replace(links=put(state.links, link - 1, waits)) if waits \
+            else self.reclaimed(state, link)
+        yield f"link {link} has done with queue {queue}", self.go(after, "nothing")

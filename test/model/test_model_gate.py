@@ -14,6 +14,8 @@ from gate_model import FREE, LIVE, NO_LINK, OUT, Config, Model, State
 TWO_QUEUES = dict(gates=(0, 1), links=2)
 WITH_SIDE_GATE = dict(gates=(0, 0), links=2)
 THREE_LINKS = dict(gates=(0, 0), links=3)
+SUCCESSORS = dict(gates=(0,), links=2, secondaries=(0,), lives=2)
+TWO_PROCESSES = dict(gates=(0, 1), links=1, secondaries=(1,))
 
 SOUND = {
     "two queues": Config(**TWO_QUEUES),
@@ -22,6 +24,9 @@ SOUND = {
     "barrier that fails": Config(**TWO_QUEUES, fails=True),
     "fence per burst": Config(**TWO_QUEUES, fence=True),
     "side gate, fence per burst": Config(**WITH_SIDE_GATE, fence=True),
+    "two secondaries, one after the other": Config(**SUCCESSORS),
+    "primary and secondary": Config(**TWO_PROCESSES),
+    "two secondaries, fence per burst": Config(**SUCCESSORS, fence=True),
 }
 
 
@@ -39,7 +44,7 @@ def reclaimed(state: State) -> bool:
 
 def must_happen(label: str) -> bool:
     """Steps that come sooner or later: all but those that begin something new."""
-    return not label.startswith(("enter ", "attach ", "detach ", "release "))
+    return not label.startswith(("enter ", "attach ", "detach ", "release ", "begin ", "end ", "map "))
 
 
 @pytest.mark.parametrize("config", SOUND.values(), ids=SOUND.keys())
@@ -66,7 +71,27 @@ def test_model_reaches_what_it_is_about() -> None:
     assert any(all(state.busy) for state in space.states)
 
 
+def test_model_reaches_what_processes_are_about() -> None:
+    space = explored(Config(**SUCCESSORS))
+
+    def successor_inside(state: State) -> bool:
+        """... an old link, while nobody knows yet of the one that died in it."""
+        where = state.bursts[0].where
+        return bool(state.dead) and where > NO_LINK and state.links[where - 1] > 0
+
+    assert any(successor_inside(state) for state in space.states)
+    assert any(state.busy[0] in state.dead for state in space.states)
+    assert any(state.views[0].stale and state.views[0].mapped for state in space.states)
+
+
+def test_without_healing_a_link_waits_for_the_dead() -> None:
+    space = explored(Config(**SUCCESSORS, heal=False))
+    trace = space.stuck(reclaimed, must_happen)
+    assert trace is not None and any(label.startswith("end of process") for label in trace)
+
+
 BURST = "has been reclaimed"
+MAPPED = "which is not mapped there"
 BROKEN = {
     "without membarrier": (Config(**TWO_QUEUES, membarrier=False), BURST),
     "barrier before the gates are closed": (Config(**TWO_QUEUES, barrier_last=False), BURST),
@@ -77,6 +102,11 @@ BROKEN = {
     "fence in bursts, none in the control thread":
         (Config(**TWO_QUEUES, fence=True, barrier=False), BURST),
     "queue not held by its link": (Config(**TWO_QUEUES, hold=False), "which was freed"),
+    "barrier of one process alone": (Config(**SUCCESSORS, reaches=False), BURST),
+    "healing that does not look whose it is": (Config(**SUCCESSORS, heal_own=False), BURST),
+    "... with the primary inside": (Config(**TWO_PROCESSES, heal_own=False), BURST),
+    "secondary without a look at the generation": (Config(**SUCCESSORS, generation=False), MAPPED),
+    "secondary that unmaps before it is told": (Config(**SUCCESSORS, keep=False), MAPPED),
 }
 
 
