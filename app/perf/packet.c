@@ -11,9 +11,9 @@
 /* Round numbers from headroom to tail: drivers want at least 2 KB of room by default. */
 #define ROOM_SMALLEST 2048
 
-/* Locally administered addresses, and the EtherType that is free for experiments. */
-static const uint8_t header[RTE_ETHER_HDR_LEN] = { 0x02, 0, 0, 0, 0, 0x02, 0x02, 0, 0, 0, 0, 0x01,
-	0x88, 0xb5 };
+/* Locally administered addresses, and a version of IP: a link with mode=ip drops all else. */
+static const uint8_t header[RTE_ETHER_HDR_LEN + 1] = { 0x02, 0, 0, 0, 0, 0x02, 0x02, 0, 0, 0, 0,
+	0x01, 0x08, 0x00, PACKET_FIRST };
 
 static void
 write_frame(struct rte_mempool *pool, void *arg, void *object, unsigned int index)

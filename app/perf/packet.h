@@ -15,17 +15,20 @@
 #include <rte_ether.h>
 #include <rte_mbuf.h>
 
-#define PACKET_MAGIC UINT32_C(0x66726570)
+/** First byte behind the Ethernet header of every packet: it passes as IPv4. */
+#define PACKET_FIRST 0x45
 
 /** Behind the Ethernet header of a checked packet; once more, its number ends the packet. */
 struct packet_stamp {
-	uint32_t magic;
+	uint8_t magic[4];
 	uint16_t queue; /**< on which it was sent */
 	uint16_t length;
 	uint64_t number; /**< of its queue, from 0 */
 };
 
 #define PACKET_STAMP_AT RTE_ETHER_HDR_LEN
+
+static const uint8_t packet_magic[4] = { PACKET_FIRST, 'p', 'r', 'f' };
 
 /**
  * Make a pool of mbufs whose room already holds an Ethernet frame.
@@ -40,13 +43,13 @@ static inline void
 packet_stamp(struct rte_mbuf *mbuf, uint16_t queue, uint64_t number)
 {
 	struct packet_stamp stamp = {
-		.magic = PACKET_MAGIC,
 		.queue = queue,
 		.length = mbuf->data_len,
 		.number = number,
 	};
 	uint8_t *data = rte_pktmbuf_mtod(mbuf, uint8_t *);
 
+	memcpy(stamp.magic, packet_magic, sizeof(stamp.magic));
 	memcpy(data + PACKET_STAMP_AT, &stamp, sizeof(stamp));
 	memcpy(data + mbuf->data_len - sizeof(number), &number, sizeof(number));
 }
@@ -62,8 +65,8 @@ packet_read(const struct rte_mbuf *mbuf, struct packet_stamp *stamp)
 		return false;
 	memcpy(stamp, data + PACKET_STAMP_AT, sizeof(*stamp));
 	memcpy(&number, data + mbuf->data_len - sizeof(number), sizeof(number));
-	return stamp->magic == PACKET_MAGIC && stamp->length == mbuf->data_len &&
-			stamp->number == number;
+	return memcmp(stamp->magic, packet_magic, sizeof(packet_magic)) == 0 &&
+			stamp->length == mbuf->data_len && stamp->number == number;
 }
 
 /**

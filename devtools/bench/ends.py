@@ -44,6 +44,7 @@ class Side:
 
 
 ZERO_COPY = ("zero-copy=yes",)
+IP = ("mode=ip",)
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,10 @@ PAIRS = {pair.name: pair for pair in (
     Pair("ours-zc-server", Side(OURS), Side(OURS, ZERO_COPY), "ours, server with zero-copy=yes"),
     Pair("ours-zc-both", Side(OURS, ZERO_COPY), Side(OURS, ZERO_COPY),
          "ours, zero-copy=yes at both ends"),
+    # Only when they are asked for.
+    Pair("ours-ip", Side(OURS, IP), Side(OURS, IP), "ours in ip mode, copying"),
+    Pair("ours-ip-zc", Side(OURS, IP + ZERO_COPY), Side(OURS, IP),
+         "ours in ip mode, client with zero-copy=yes"),
     Pair("stock-zc", Side(STOCK, ZERO_COPY), Side(STOCK), "stock, client with zero-copy=yes"),
 )}
 
