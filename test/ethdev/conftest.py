@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Fixtures of the ethdev tests. Helpers are those of the functional tests."""
+"""Fixtures of the ethdev tests. Helpers are those of the functional tests and of the peer."""
 
 import shutil
 import sys
@@ -10,7 +10,7 @@ from typing import Any, Callable, Iterator, List
 import pytest
 
 HERE = Path(__file__).resolve().parent
-for folder in (HERE, HERE.parent / "functional"):
+for folder in (HERE, HERE.parent / "functional", HERE.parent / "peer"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 

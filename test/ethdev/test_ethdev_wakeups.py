@@ -5,12 +5,17 @@
     MIF_SEED=N      of the pauses between them (default 1)
 """
 
+import contextlib
 import os
-from typing import Any, Callable, Dict
+import time
+from typing import Any, Callable, Dict, Iterator
 
 import pytest
 
 from memif import OURS, STOCK, Memif, Socket, other
+from memifpeer import Client, Config, Listener, Server
+from memifpeer.session import Session
+from memifpeer.shm import MASK_INT
 from process import PATIENCE
 from wakeups import Intr
 from zerocopy import ZERO_COPY
@@ -20,18 +25,20 @@ pytestmark = pytest.mark.alone
 WAKE_UPS = int(os.environ.get("MIF_WAKE_UPS", "20000"))
 SEED = int(os.environ.get("MIF_SEED", "1"))
 IDLE_SHARE = 0.02   # of a CPU
+IDLE_TURNS = 5      # of the control thread, in a second
+LOOKED_AFTER = 0.005    # seconds: the control thread's last look is later than that
+UNTOLD = 20         # packets of which the sleeper is not told
 
 StartIntr = Callable[..., Intr]
 
 
-def check_sender(result: Dict[str, Any], count: int, lost: int = 0) -> None:
-    assert result["lost_wake_ups"] <= lost, result
-    assert result["lost_packets"] == result["wrong"] == 0, result
+def check_sender(result: Dict[str, Any], count: int) -> None:
+    assert result["lost_wake_ups"] == result["lost_packets"] == result["wrong"] == 0, result
     assert result["answered"] == result["sent"] >= count, result
 
 
-def check_sleeper(report: Dict[str, Any], received: int, lost: int = 0) -> None:
-    assert report["alarms"] == 0 or lost > 0, report
+def check_sleeper(report: Dict[str, Any], received: int) -> None:
+    assert report["alarms"] == 0, report
     assert report["received"] == report["answered"] == received, report
     assert report["refused"] == 0, report
     # One a queue: several of them may have packets when it wakes up.
@@ -46,7 +53,8 @@ def test_no_wake_up_is_lost(start_intr: StartIntr, socket: Socket, role: str,
                             sender_driver: str) -> None:
     """
     The stock driver has no fence between its packet and its look at our wish for interrupts: the look may
-    come before the packet can be seen. It would lose some in ten thousand if the driver looked once.
+    come before the packet can be seen. It would lose some in ten thousand if the driver looked once. How long
+    the packet is on its way has no bound: see doc/memory-model.md.
     """
     sleeper = start_intr("sleep", Memif(role, socket)).wait_asleep()
     sender = start_intr("send", Memif(other(role), socket), sender_driver, count=WAKE_UPS,
@@ -55,9 +63,66 @@ def test_no_wake_up_is_lost(start_intr: StartIntr, socket: Socket, role: str,
     print(result)
     report = sleeper.finish()
     print(report)
-    # How long a store is on its way has no bound: see doc/memory-model.md.
-    check_sender(result, WAKE_UPS, lost=1 if sender_driver == STOCK else 0)
-    check_sleeper(report, result["sent"], result["lost_wake_ups"])
+    check_sender(result, WAKE_UPS)
+    check_sleeper(report, result["sent"])
+
+
+@contextlib.contextmanager
+def joined(role: str, socket: Socket) -> Iterator[Session]:
+    """A Python peer that is connected in this role."""
+    address = "@" + socket.path
+    if role == "client":
+        with Client(Config(log2=6)) as client:
+            client.handshake(address)
+            yield client
+        return
+    with Listener(address) as listener, Server() as server:
+        server.accept(listener, PATIENCE)
+        server.handshake()
+        yield server
+
+
+def send_untold(peer: Session) -> bool:
+    """
+    Sends a packet to a sleeper that has just fallen asleep, and does not wake it. Returns whether that was
+    while the control thread still had to look after it.
+    """
+    tx = peer.tx[0]
+    begin = time.monotonic()
+    tx.wakes = True
+    assert peer.send(0, bytes(60))
+    assert len(peer.recv_wait(0, 1, PATIENCE)) == 1
+    while tx.ring.flags & MASK_INT:
+        assert time.monotonic() < begin + PATIENCE, "the sleeper stays awake"
+    # Its own look, after it has said so, takes 10 us.
+    asleep = time.monotonic()
+    while time.monotonic() < asleep + 0.0001:
+        pass
+    tx.wakes = False
+    assert peer.send(0, bytes(60))
+    return time.monotonic() < begin + LOOKED_AFTER
+
+
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_packet_that_nobody_tells_of(start_intr: StartIntr, socket: Socket, role: str) -> None:
+    """What a peer without a fence may do, if its packet is late: the sleeper has it all the same."""
+    sleeper = start_intr("sleep", Memif(role, socket)).wait_asleep()
+    told = untold = 0
+    with joined(other(role), socket) as peer:
+        deadline = time.monotonic() + 3 * PATIENCE
+        while untold < UNTOLD:
+            assert time.monotonic() < deadline, f"only {untold} packets were sent in time"
+            told += 1
+            if send_untold(peer):
+                untold += 1
+                assert len(peer.recv_wait(0, 1, PATIENCE)) == 1, f"packet {untold} was forgotten"
+                continue
+            # Too late to be sure: the machine was busy.
+            told += 2
+            peer.tx[0].wakes = True
+            assert peer.send(0, bytes(60))
+            assert len(peer.recv_wait(0, 2, PATIENCE)) == 2
+    check_sleeper(sleeper.finish(), told + untold)
 
 
 @pytest.mark.parametrize("role", ["client", "server"])
@@ -113,6 +178,10 @@ def test_idle_costs_nothing(start_intr: StartIntr, socket: Socket, role: str) ->
     peer = start_intr("sleep", Memif(other(role), socket)).wait_asleep()
     sleeper.wait_stderr("connected as")
     shares["connected"] = sleeper.cpu_share(1)
+    before = sleeper.ctrl_turns()
+    shares["later"] = sleeper.cpu_share(1)
+    turns = sleeper.ctrl_turns() - before
+    assert turns <= IDLE_TURNS, "the control thread goes on looking after who sleeps"
     peer.kill9()
     sleeper.wait_stderr("disconnected from")
     shares["peer gone"] = sleeper.cpu_share(1)

@@ -4,6 +4,7 @@
 import json
 import os
 import time
+from pathlib import Path
 from typing import Any, Dict
 
 from memif import OURS, Memif, build_dir, driver_args
@@ -61,6 +62,16 @@ class Intr(Process):
             return self._next_report(timeout)
         except ProgramError:
             raise ProgramError(f"no result:\n{self.describe()}") from None
+
+    def ctrl_turns(self) -> int:
+        """How often the driver's control thread has gone to sleep."""
+        for task in Path(f"/proc/{self.pid}/task").iterdir():
+            if (task / "comm").read_text(encoding="ascii").strip() != "memif-ctrl":
+                continue
+            for line in (task / "status").read_text(encoding="ascii").splitlines():
+                if line.startswith("voluntary_ctxt_switches:"):
+                    return int(line.split()[1])
+        raise AssertionError("no control thread")
 
     def cpu_share(self, seconds: float) -> float:
         """Part of a CPU that it uses, all its threads together, over some seconds."""

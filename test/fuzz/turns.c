@@ -12,6 +12,7 @@
 #include "memif_link.h"
 #include "memif_notify.h"
 #include "memif_port.h"
+#include "memif_queue.h"
 #include "turns.h"
 
 #define EVENTS_PER_TURN 64
@@ -26,6 +27,7 @@ static uint64_t now = 1000000;
 static unsigned int watched, armed;
 static int epoll, kick_fd;
 static bool locked;
+static bool looking; /* after receivers that have gone to sleep */
 
 __attribute__((constructor)) static void
 open_files(void)
@@ -119,6 +121,12 @@ mif_ctrl_bury(struct mif_watch *watch)
 {
 	FUZZ_CHECK(locked, "not locked");
 	STAILQ_INSERT_TAIL(&dead, watch, next_dead);
+}
+
+void
+mif_ctrl_look_after(void)
+{
+	looking = true;
 }
 
 void
@@ -216,6 +224,7 @@ turns_one(void)
 	}
 	mif_port_check_links(&ports);
 	fired = fire_one();
+	looking = looking && mif_queue_look_after();
 	FUZZ_CHECK(mif_link_reap() == 0, "a link waits, though no burst is under way");
 	while ((watch = STAILQ_FIRST(&dead)) != NULL) {
 		STAILQ_REMOVE_HEAD(&dead, next_dead);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -21,12 +22,14 @@
 #include "memif_mp.h"
 #include "memif_notify.h"
 #include "memif_port.h"
+#include "memif_queue.h"
 
 #define DRIVER "net_memif"
 #define EVENTS_PER_TURN 64
 #define TURN_MAX_MS 10000
 #define REAP_MS 1 /* between two looks at bursts that were under way at a disconnect */
 #define LAST_BURST_MS 1000
+#define LOOK_MS 10 /* between two looks at the rings of sleeping receivers */
 
 /* One life of the control thread, from a first port to a last one. */
 struct ctrl {
@@ -39,6 +42,8 @@ struct ctrl {
 	bool stuck;	       /* a burst has not ended and may still use what is here */
 	unsigned int users;    /* ports */
 	unsigned int removers; /* threads between removing a port and ending this */
+	atomic_bool looking;   /* after receivers that have gone to sleep */
+	struct mif_timer look;
 	struct mif_notifier notifier;
 	struct mif_port_list ports;
 	TAILQ_HEAD(, mif_timer) timers;
@@ -98,6 +103,14 @@ void
 mif_ctrl_kick(void)
 {
 	kick(current);
+}
+
+void
+mif_ctrl_look_after(void)
+{
+	/* Pairs with look(): either that one sees for which queue it is, or we see that it ends. */
+	if (!atomic_exchange(&current->looking, true))
+		kick(current);
 }
 
 int
@@ -179,6 +192,17 @@ fire_timers(struct ctrl *ctrl)
 			timer->fire(timer);
 		}
 	} while (timer != NULL);
+}
+
+static void
+look(struct mif_timer *timer)
+{
+	struct ctrl *ctrl = container_of(timer, struct ctrl, look);
+
+	/* First: who comes to sleep while we look, and finds this, kicks us. */
+	atomic_exchange(&ctrl->looking, false);
+	if (mif_queue_look_after())
+		atomic_store(&ctrl->looking, true);
 }
 
 static void
@@ -271,6 +295,8 @@ turn(struct ctrl *ctrl)
 	if (!ctrl->stop) {
 		mif_port_check_links(&ctrl->ports);
 		fire_timers(ctrl);
+		if (atomic_load(&ctrl->looking) && !ctrl->look.armed)
+			mif_ctrl_arm(&ctrl->look, LOOK_MS);
 	}
 	bury_dead(ctrl);
 	mif_ctrl_unlock();
@@ -333,6 +359,7 @@ start(void)
 	TAILQ_INIT(&ctrl->timers);
 	STAILQ_INIT(&ctrl->dead);
 	ctrl->notifier.file = -1;
+	ctrl->look.fire = look;
 	ret = mif_gate_setup();
 	if (ret != 0)
 		MIF_LOG(INFO, DRIVER, "no membarrier (%s): bursts use a fence each",

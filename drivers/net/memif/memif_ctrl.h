@@ -102,6 +102,12 @@ void mif_ctrl_disarm(struct mif_timer *timer);
  */
 void mif_ctrl_serve(void);
 
+/**
+ * Have the control thread look after receivers that go to sleep, see mif_queue_look_after(), until it
+ * has for all of them. Any thread; never blocks, and is a system call only if it does not already.
+ */
+void mif_ctrl_look_after(void);
+
 /** Make the control thread look at its timers and ports now. Any thread; never blocks. */
 void mif_ctrl_kick(void);
 

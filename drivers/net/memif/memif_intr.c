@@ -10,6 +10,7 @@
 #include <rte_interrupts.h>
 #include <rte_pause.h>
 
+#include "memif_ctrl.h"
 #include "memif_intr.h"
 #include "memif_log.h"
 #include "memif_queue.h"
@@ -21,6 +22,9 @@
 /* What a store of the peer may take to be seen: some hundred nanoseconds are usual, but 2 us did not
  * suffice on a machine with far more threads than CPUs, whose caches are cold. */
 #define SETTLE_US 10
+/* So many looks of the control thread: the first one may come at once, as it looks after others
+ * already, the last one a whole pause after that. */
+#define LOOKS 2
 
 void
 mif_wait_init(struct mif_wait *wait)
@@ -71,6 +75,19 @@ kick(const struct mif_wait *wait)
 		return;
 }
 
+/*
+ * We are about to sleep: whatever may have been on its way, the control thread is going to see it.
+ *
+ * The count has two writers. If a new one comes in between a look and its subtraction, that is from 1
+ * to LOOKS, so it fails, or from LOOKS to LOOKS, and another look is left all the same.
+ */
+static void
+ask_for_looks(struct mif_wait *wait)
+{
+	__atomic_store_n(&wait->looks, LOOKS, __ATOMIC_RELAXED);
+	mif_ctrl_look_after();
+}
+
 /* Forget events so far, without reading a counter that the peer shares. */
 static void
 drain(const struct mif_wait *wait)
@@ -100,7 +117,18 @@ has_packets(const struct mif_ring_end *ends)
 		cursor = __atomic_load_n(&end->cursor, __ATOMIC_RELAXED);
 		if (mif_ring_peek(end->peer_index) != cursor)
 			return true;
-		/* No packet can come in where no mbuf is: go on asking the pool for some. */
+	}
+	return false;
+}
+
+/* No packet can come in where no mbuf is: go on asking the pool for some. On the thread of the bursts,
+ * as only these know. */
+static bool
+lacks_mbufs(const struct mif_ring_end *ends)
+{
+	const struct mif_ring_end *end;
+
+	for (end = ends; end != NULL; end = end->next) {
 		if (end->zc != NULL && mif_zc_posted(end) == 0)
 			return true;
 	}
@@ -113,8 +141,9 @@ has_packets(const struct mif_ring_end *ends)
  * One look would do if every peer had a fence between publishing and looking at our mask, as
  * mif_ring_wants_event() has. The stock driver, VPP and libmemif have none: their look may come
  * before their packet can be seen, so they do not wake us, and our first look does not find it. But
- * it is on its way then, and we were about to sleep: look until it must have come. The last look is
- * one that began when the time was over, as we may be preempted between a look and the clock.
+ * it is on its way then, and we were about to sleep: look for a while, so that it is received without
+ * delay. The last look is one that began when the time was over, as we may be preempted between a
+ * look and the clock. For what takes longer there is the control thread.
  */
 static bool
 too_late(const struct mif_ring_end *ends)
@@ -124,10 +153,24 @@ too_late(const struct mif_ring_end *ends)
 
 	for (; ends != NULL && now < end; rte_pause()) {
 		now = rte_get_timer_cycles();
-		if (has_packets(ends))
+		if (has_packets(ends) || lacks_mbufs(ends))
 			return true;
 	}
 	return false;
+}
+
+bool
+mif_wait_look_after(struct mif_wait *wait, const struct mif_ring_end *ends)
+{
+	uint32_t looks = __atomic_load_n(&wait->looks, __ATOMIC_RELAXED);
+
+	if (looks == 0)
+		return false;
+	if (__atomic_load_n(&wait->enabled, __ATOMIC_RELAXED) != 0 && has_packets(ends))
+		kick(wait);
+	__atomic_compare_exchange_n(&wait->looks, &looks, looks - 1, false, __ATOMIC_RELAXED,
+			__ATOMIC_RELAXED);
+	return __atomic_load_n(&wait->looks, __ATOMIC_RELAXED) != 0;
 }
 
 void
@@ -176,6 +219,8 @@ mif_rx_intr_enable(struct rte_eth_dev *dev, uint16_t queue_id)
 	lent = mif_lend_sleep(ends);
 	if (!lent || too_late(ends))
 		kick(wait);
+	else if (ends != NULL)
+		ask_for_looks(wait);
 	mif_queue_leave_side(queue);
 	return 0;
 }

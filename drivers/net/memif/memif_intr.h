@@ -8,6 +8,10 @@
  * The file is an epoll instance. Inside are the eventfds of the connection's rings, edge-triggered,
  * as the peer could fill their counters, and an eventfd of our own, for packets that came between
  * the application's last look at the ring and its request for interrupts.
+ *
+ * Peers without a fence between their packet and their look at our mask may fail to wake us. The
+ * control thread looks after a receiver that has just gone to sleep, so that one which stays asleep
+ * costs nothing.
  */
 
 #ifndef MEMIF_INTR_H
@@ -25,6 +29,7 @@ struct mif_wait {
 	uint32_t enabled; /**< the application wants interrupts */
 	int epoll;	  /**< what it waits on; -1 without receive interrupts */
 	int kick;	  /**< our own eventfd */
+	uint32_t looks;	  /**< that the control thread has still to take at the rings */
 };
 
 /** No receive interrupts. */
@@ -45,6 +50,15 @@ void mif_wait_attach(struct mif_wait *wait, struct mif_ring_end *ends);
 
 /** The connection's eventfds are about to be closed; the peer's copies would go on firing. */
 void mif_wait_detach(struct mif_wait *wait, const struct mif_ring_end *ends);
+
+/**
+ * One look at the rings of a queue that may be asleep: are there packets, then wake it. Control
+ * thread, lock held.
+ *
+ * @param ends  the connection's, or NULL
+ * @return whether there are to be more looks
+ */
+bool mif_wait_look_after(struct mif_wait *wait, const struct mif_ring_end *ends);
 
 /**
  * Let rte_eth_dev_rx_intr_ctl() find the files of the port's queues, if the application has asked

@@ -105,6 +105,19 @@ mif_queue_heal(uint32_t process, bool *closed)
 	return inside;
 }
 
+bool
+mif_queue_look_after(void)
+{
+	struct mif_queue *queue;
+	bool again = false;
+
+	/* No side gate: what is behind it is taken away under the lock only. */
+	TAILQ_FOREACH(queue, &queues, next)
+		again |= mif_wait_look_after(&queue->wait,
+				atomic_load_explicit(&queue->side.behind, memory_order_relaxed));
+	return again;
+}
+
 void
 mif_queue_shut(struct mif_queue *queue)
 {

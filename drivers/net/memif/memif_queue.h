@@ -206,6 +206,14 @@ bool mif_queue_idle(struct mif_queue *queue);
  */
 bool mif_queue_heal(uint32_t process, bool *closed);
 
+/**
+ * Look for packets that came while a receiver went to sleep, and of which it was not told; wake it.
+ * Control thread, lock held.
+ *
+ * @return whether some receiver has gone to sleep so lately that it is to be looked after again
+ */
+bool mif_queue_look_after(void);
+
 /** Take a share in the queue, so that it outlives its port. Lock held. */
 void mif_queue_hold(struct mif_queue *queue);
 

@@ -29,12 +29,13 @@ class End:
         self.eventfd = eventfd
         self.regions = regions
         self.index = 0          # private: what this end advances, or has consumed up to
+        self.wakes = True       # False: as if it had looked too early whether the receiver sleeps
         self.bad_descs = 0
         self.bad_indices = 0
 
     def notify(self) -> None:
         """Wakes the receiver, unless it does not want to be woken."""
-        if self.ring.flags & MASK_INT:
+        if self.ring.flags & MASK_INT or not self.wakes:
             return
         if select.select([], [self.eventfd], [], 0)[1]:
             os.eventfd_write(self.eventfd, 1)
