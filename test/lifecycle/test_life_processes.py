@@ -1,28 +1,35 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Ports in secondary processes: they come late, leave, are killed inside bursts, and poll while the
-primary's peer dies; nobody is held up, and nothing is left behind."""
+primary's peer dies, or the primary itself; nobody is held up, and nothing is left behind."""
 
 import errno
 import os
 import subprocess
-from typing import Callable, Iterator, List
+from typing import Callable, Dict, Iterator, List
 
 import pytest
 
 from hugefs import shared_memory
 from memif import Memif, Socket, driver_args, other
+from memifpeer import Client, Config
 from process import PATIENCE, unique
 from programs import (CommandError, Lifecycle, Load, check_resources, resources,
                       settled_resources, wait_until)
+from traffic import Traffic
+from zerocopy import ZERO_COPY, copied
 
-pytestmark = pytest.mark.own_ends("secondary processes behind a zero-copy server only send")
+pytestmark = pytest.mark.own_ends("copies and not, each, as processes share more without copying")
 
 KILLS = int(os.environ.get("MIF_SECONDARY_KILLS", "20"))
 PEER_KILLS = int(os.environ.get("MIF_SECONDARY_PEER_KILLS", "50"))
+PACKETS = 50000    # each way, of which a secondary checks each
 ROLES = ["server", "client"]    # of the driver
+HOW = pytest.mark.parametrize("how", [{}, ZERO_COPY], ids=["copy", "zero-copy"])
 
 StartLifecycle = Callable[..., Lifecycle]
 StartLoad = Callable[..., Load]
+StartTraffic = Callable[..., Traffic]
+How = Dict[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -62,11 +69,12 @@ def has_mapped(process: Lifecycle) -> bool:
     return "mapped a connection" in process.dump()
 
 
+@HOW
 @pytest.mark.parametrize("role", ROLES)
 def test_secondary_moves_packets(family: Callable[..., Family], start_load: StartLoad,
-                                 role: str) -> None:
+                                 role: str, how: How) -> None:
     """Whether it comes before the connection or after it; both processes count the same."""
-    group = family(role)
+    group = family(role, **how)
     early = group.secondary()
     load = start_load(other(role), group.address())
     group.primary.wait_link()
@@ -79,9 +87,68 @@ def test_secondary_moves_packets(family: Callable[..., Family], start_load: Star
     assert late.sent() == group.primary.sent() > 0
     assert late.xstats() == group.primary.xstats()
     assert late.link_up() and load.running
+    assert not copied(late.xstats())
     late.quit()
     group.primary.cmd("poll 0 1")
     group.primary.wait_traffic()
+
+
+@HOW
+@pytest.mark.parametrize("role", ROLES)
+def test_secondary_checks_each_packet(family: Callable[..., Family], start_traffic: StartTraffic,
+                                      role: str, how: How) -> None:
+    """Both ways at once: in order, once, byte for byte."""
+    group = family(role, **how)
+    options = {"mode": "both", "count": PACKETS, "expect": PACKETS, "size": "60-1518",
+               "timeout": PATIENCE, "wait_link": PATIENCE, "idle_end": 10000}
+    peer = start_traffic(Memif(other(role), group.socket, how), seed=1, cpu_number=1, **options)
+    secondary = start_traffic(None, primary=group.primary.prefix, memory=group.memory[2:4], seed=2,
+                              **options)
+    for end in (peer, secondary):
+        assert end.wait_done(2 * PATIENCE), end.describe()
+        end.count()
+    for result in (secondary.finish(), peer.finish()):
+        assert not result.errors and result.leaked_mbufs == 0, result
+        assert result.arrived == result.sent == {0: PACKETS}
+    assert group.primary.received() == group.primary.sent() == PACKETS
+
+
+def test_secondary_receives_behind_what_is_lent(family: Callable[..., Family]) -> None:
+    """The primary keeps packets that it has not copied: slots behind them stay, until it frees them."""
+    group = family("server", **ZERO_COPY)
+    group.primary.cmd("mode hold")
+    secondary = group.secondary(poll="")
+    secondary.cmd("mode sink")
+    with Client(Config(log2=8)) as client:
+        client.handshake(group.address())
+        ring = client.tx[0].ring
+
+        def send(packets: int) -> None:
+            total = group.primary.received() + packets
+            for _ in range(packets):
+                assert client.send(0, bytes(1000))
+            wait_until(lambda: group.primary.received() == total, 5, "they are received")
+
+        group.primary.cmd("poll 0 1")
+        send(10)
+        group.primary.cmd("poll 0 off")
+        assert group.primary.xstats()["rx_zero_copy_packets"] == 10
+        secondary.cmd("poll 0 1")
+        send(100)
+        assert ring.tail == 0
+        group.primary.cmd("free 9")
+        send(1)
+        assert ring.tail == 9
+        group.primary.cmd("free 1")
+        send(1)
+        wait_until(lambda: ring.tail == 112, 5, "all slots are given back")
+        secondary.cmd("poll 0 off")
+        group.primary.cmd("poll 0 1")
+        send(300 - 112)
+        assert group.primary.xstats()["rx_zero_copy_packets"] == 10 + 300 - 112
+        group.primary.cmd("free 0")
+    secondary.quit()
+    group.primary.quit()
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -105,11 +172,12 @@ def test_peer_is_killed_while_secondary_polls(family: Callable[..., Family],
     check_resources(group.primary.pid, before[1])
 
 
+@HOW
 @pytest.mark.parametrize("role", ROLES)
 def test_secondary_is_killed_inside_bursts(family: Callable[..., Family], start_load: StartLoad,
-                                           role: str) -> None:
+                                           role: str, how: How) -> None:
     """The primary goes on: the connection comes back, the port stops, starts and closes."""
-    group = family(role)
+    group = family(role, **how)
     start_load(other(role), group.address())
     group.primary.wait_link()
     before = settled_resources(group.primary.pid)

@@ -74,37 +74,22 @@ best(void)
 
 #endif
 
-/* What a zero-copy port does for a secondary where mbufs and slots are the primary's. */
-static uint16_t
-move_nothing(void *queue, struct rte_mbuf **mbufs, uint16_t count)
-{
-	RTE_SET_USED(queue);
-	RTE_SET_USED(mbufs);
-	RTE_SET_USED(count);
-	return 0;
-}
-
 void
 mif_burst_choose(struct rte_eth_dev *dev, const struct mif_devargs *args)
 {
 	const struct variant *variant = best();
 	bool zero_copy = args->zero_copy && args->role == MIF_CLIENT;
 	bool lends = args->zero_copy && args->role == MIF_SERVER;
+	const struct mif_rx_bursts *rx = zero_copy ? variant->zc_rx : variant->rx;
+	const struct mif_tx_bursts *tx = zero_copy ? variant->zc_tx : variant->tx;
+	const bool secondary = rte_eal_process_type() != RTE_PROC_PRIMARY;
 
-	dev->rx_pkt_burst = lends ? variant->rx->lending[args->mode] :
-				    variant->rx->burst[args->mode][args->role];
-	dev->tx_pkt_burst = variant->tx->burst[args->mode][args->role];
-	if (zero_copy) {
-		dev->rx_pkt_burst = variant->zc_rx->burst[args->mode][args->role];
-		dev->tx_pkt_burst = variant->zc_tx->burst[args->mode][args->role];
-	}
-	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
-		dev->rx_pkt_burst = args->zero_copy ?
-				move_nothing :
-				variant->rx->secondary[args->mode][args->role];
-		dev->tx_pkt_burst = zero_copy ? move_nothing :
-						variant->tx->secondary[args->mode][args->role];
-	}
+	dev->rx_pkt_burst = secondary ? rx->secondary[args->mode][args->role] :
+					rx->burst[args->mode][args->role];
+	if (lends)
+		dev->rx_pkt_burst = rx->lending[args->mode][secondary];
+	dev->tx_pkt_burst = secondary ? tx->secondary[args->mode][args->role] :
+					tx->burst[args->mode][args->role];
 	mif_offload_wrap(dev);
 }
 

@@ -17,7 +17,7 @@
 /** Bursts of one direction, by mode (ethernet or ip) and role; their queue is a struct mif_queue. */
 struct mif_rx_bursts {
 	eth_rx_burst_t burst[2][2];
-	eth_rx_burst_t lending[2];	/**< by mode: of a server with zero-copy */
+	eth_rx_burst_t lending[2][2]; /**< of a server with zero-copy: by mode, and if secondary */
 	eth_rx_burst_t secondary[2][2]; /**< of a secondary process */
 };
 

@@ -69,9 +69,7 @@ mif_queue_enter_side(struct mif_queue *queue)
 	mif_lock_take(&queue->side_lock, mif_process.number);
 	ends = mif_gate_enter_as(&queue->side, mif_process.number,
 			queue->side.fence || mif_process.fence);
-	/* What is lent is known in the primary only. */
-	if (ends != NULL && mif_process.number != MIF_GATE_PRIMARY &&
-			(!mif_process_maps(ends) || ends->loans != NULL))
+	if (ends != NULL && mif_process.number != MIF_GATE_PRIMARY && !mif_process_maps(ends))
 		return NULL;
 	return ends;
 }

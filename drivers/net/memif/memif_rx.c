@@ -453,10 +453,11 @@ receive(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbu
 	return done;
 }
 
-/* The same for a server with zero-copy: slots go back when nobody uses their packets any more. */
+/* The same for a server with zero-copy: slots go back when nobody uses their packets any more. A
+ * secondary copies, as DPDK calls back in the process that frees an mbuf, which may be another. */
 static __rte_always_inline uint16_t
 receive_lending(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
-		uint16_t count, const enum mif_mode mode)
+		uint16_t count, const enum mif_mode mode, const bool secondary)
 {
 	struct mif_lending lending = { .from = queue->lend_from };
 	const uint16_t before = end->cursor;
@@ -469,7 +470,7 @@ receive_lending(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mb
 	if (ready == 0)
 		return 0;
 	lending.stamp = mif_lend_stamp();
-	done = take(queue, end, mbufs, count, ready, MIF_SERVER, mode, &lending);
+	done = take(queue, end, mbufs, count, ready, MIF_SERVER, mode, secondary ? NULL : &lending);
 	if (end->cursor == before)
 		return done;
 	mif_loans_taken(end->loans, end->cursor, lending.slots != 0);
@@ -524,15 +525,17 @@ rx_server_ip(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 
 static __rte_always_inline uint16_t
 rx_burst_lending(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count,
-		const enum mif_mode mode)
+		const enum mif_mode mode, const bool secondary)
 {
-	struct mif_ring_end *end = mif_gate_enter(&queue->gate);
+	struct mif_ring_end *end;
 	uint16_t done = 0;
 
-	for (; end != NULL; end = end->next)
+	if (secondary && unlikely(queue == NULL))
+		return 0;
+	for (end = mif_process_enter(queue, secondary); end != NULL; end = end->next)
 		done = (uint16_t)(done +
 				receive_lending(queue, end, &mbufs[done], (uint16_t)(count - done),
-						mode));
+						mode, secondary));
 	mif_gate_leave(&queue->gate);
 	return done;
 }
@@ -540,13 +543,25 @@ rx_burst_lending(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t coun
 static uint16_t
 rx_lending(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return rx_burst_lending(queue, mbufs, count, MIF_MODE_ETHERNET);
+	return rx_burst_lending(queue, mbufs, count, MIF_MODE_ETHERNET, false);
 }
 
 static uint16_t
 rx_lending_ip(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return rx_burst_lending(queue, mbufs, count, MIF_MODE_IP);
+	return rx_burst_lending(queue, mbufs, count, MIF_MODE_IP, false);
+}
+
+static uint16_t
+rx_lending_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	return rx_burst_lending(queue, mbufs, count, MIF_MODE_ETHERNET, true);
+}
+
+static uint16_t
+rx_lending_ip_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	return rx_burst_lending(queue, mbufs, count, MIF_MODE_IP, true);
 }
 
 static uint16_t
@@ -576,7 +591,8 @@ rx_server_ip_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 const struct mif_rx_bursts MIF_BURST_NAME(rx, MIF_VARIANT) = {
 	.burst[MIF_MODE_ETHERNET] = { [MIF_CLIENT] = rx_client, [MIF_SERVER] = rx_server },
 	.burst[MIF_MODE_IP] = { [MIF_CLIENT] = rx_client_ip, [MIF_SERVER] = rx_server_ip },
-	.lending = { [MIF_MODE_ETHERNET] = rx_lending, [MIF_MODE_IP] = rx_lending_ip },
+	.lending[MIF_MODE_ETHERNET] = { rx_lending, rx_lending_secondary },
+	.lending[MIF_MODE_IP] = { rx_lending_ip, rx_lending_ip_secondary },
 	.secondary[MIF_MODE_ETHERNET] = { [MIF_CLIENT] = rx_client_secondary,
 			[MIF_SERVER] = rx_server_secondary },
 	.secondary[MIF_MODE_IP] = { [MIF_CLIENT] = rx_client_ip_secondary,

@@ -461,9 +461,9 @@ mif_secondary_probe(struct rte_vdev_device *vdev)
 	dev->dev_ops = secondary_ops();
 	mif_burst_choose(dev, &port->args);
 	mif_queue_ops_set(dev);
-	if (port->args.zero_copy)
-		MIF_LOG(WARNING, name, "zero-copy=yes: in a secondary process the port %s",
-				port->args.role == MIF_SERVER ? "only sends" : "moves no packets");
+	if (port->args.zero_copy && port->args.role == MIF_SERVER)
+		MIF_LOG(NOTICE, name,
+				"zero-copy=yes: what the port receives in a secondary process is copied");
 	ret = join(name, dev->data->port_id);
 	if (ret != 0) {
 		rte_eth_dev_release_port(dev);

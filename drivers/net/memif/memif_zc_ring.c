@@ -27,13 +27,19 @@ void
 mif_zc_ring_free(struct mif_ring_end *end, enum mif_dir dir)
 {
 	struct mif_zc_ring *zc = end->zc;
+	struct rte_mbuf *mbuf;
 
 	if (zc == NULL)
 		return;
 	if (dir == MIF_C2S)
 		mif_zc_reclaim(end, mif_ring_span(end->limit, end->cursor));
-	for (; dir == MIF_S2C && end->cursor != zc->head; end->cursor++)
-		rte_mbuf_raw_free(zc->mbufs[end->cursor & end->mask]);
+	for (; dir == MIF_S2C && end->cursor != zc->head; end->cursor++) {
+		mbuf = zc->mbufs[end->cursor & end->mask];
+		/* A process may have been killed while it made a chain of some. */
+		mbuf->next = NULL;
+		mbuf->nb_segs = 1;
+		rte_mbuf_raw_free(mbuf);
+	}
 	rte_free(zc);
 	end->zc = NULL;
 }

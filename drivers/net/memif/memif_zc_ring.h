@@ -5,11 +5,16 @@
  * The end of a ring of a client that does not copy: which mbuf is in which slot. Every mbuf here is
  * in one slot only, so it goes back to its pool exactly once: when the server has given up its slot,
  * or when the connection has ended.
+ *
+ * Several processes may use it, one at a time. If one is killed in a burst, the primary gives back
+ * what stands between the indices. So these move when an mbuf is in its slot, and before one leaves
+ * the ring: mbufs may be lost with a process, but none goes back twice.
  */
 
 #ifndef MEMIF_ZC_RING_H
 #define MEMIF_ZC_RING_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <rte_branch_prediction.h>
@@ -61,6 +66,13 @@ void mif_zc_ring_start(struct mif_queue *queue, struct mif_ring_end *end, enum m
  * @return how many there were of which mbufs were kept
  */
 int mif_zc_done_cleanup(struct mif_queue *queue, uint32_t count);
+
+/** What is written before it is there before what is written after it, for who is killed between. */
+static inline void
+mif_zc_order(void)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+}
 
 /**
  * Note that a kept mbuf is not the first one of its packet. The ring does not say so: servers change
@@ -134,6 +146,7 @@ mif_zc_post(struct mif_queue *queue, struct mif_ring_end *end, const enum mif_mo
 		}
 		for (uint32_t slot = first; slot < first + count; slot++)
 			mif_zc_offer(end, slot, mode);
+		mif_zc_order();
 		zc->head = (uint16_t)(zc->head + count);
 		missing -= count;
 	}
@@ -175,6 +188,7 @@ static __rte_always_inline void
 mif_zc_reclaim(struct mif_ring_end *end, uint32_t slots)
 {
 	struct mif_zc_ring *zc = end->zc;
+	struct rte_mempool *pool;
 	uint32_t first, run, most;
 
 	while (slots != 0) {
@@ -182,11 +196,13 @@ mif_zc_reclaim(struct mif_ring_end *end, uint32_t slots)
 		most = RTE_MIN(slots, end->size - first);
 		for (run = 1; run < most && zc->pools[first + run] == zc->pools[first]; run++)
 			;
-		if (likely(zc->pools[first] != NULL)) {
-			mif_zc_prefetch_data(zc->pools[first], &zc->mbufs[first], run);
-			rte_mempool_put_bulk(zc->pools[first], (void **)&zc->mbufs[first], run);
-		}
+		pool = zc->pools[first];
 		end->limit = (uint16_t)(end->limit + run);
+		mif_zc_order();
+		if (likely(pool != NULL)) {
+			mif_zc_prefetch_data(pool, &zc->mbufs[first], run);
+			rte_mempool_put_bulk(pool, (void **)&zc->mbufs[first], run);
+		}
 		slots -= run;
 	}
 }

@@ -14,6 +14,7 @@
 #include "memif_desc.h"
 #include "memif_ethdev.h"
 #include "memif_ip.h"
+#include "memif_process.h"
 #include "memif_queue.h"
 #include "memif_ring.h"
 #include "memif_rx.h"
@@ -146,14 +147,14 @@ append(const struct mif_queue *queue, struct rte_mbuf *head, struct rte_mbuf **l
 	return 0;
 }
 
-/* Mbufs of slots from the cursor on, as they are or made segments of a packet, go back. */
+/* Mbufs of slots that the cursor has passed, as they are or made segments of a packet, go back. */
 static void
-drop(const struct mif_ring_end *end, uint32_t first, uint32_t slots)
+drop(const struct mif_ring_end *end, uint16_t first)
 {
 	struct rte_mbuf *mbuf;
 
-	for (uint32_t i = first; i < slots; i++) {
-		mbuf = end->zc->mbufs[(end->cursor + i) & end->mask];
+	for (; first != end->cursor; first++) {
+		mbuf = end->zc->mbufs[first & end->mask];
 		mbuf->next = NULL;
 		mbuf->nb_segs = 1;
 		rte_mempool_put(mbuf->pool, mbuf);
@@ -214,12 +215,8 @@ join(struct mif_queue *queue, struct mif_ring_end *end, uint32_t slots, const en
 		else if (ret == 0 && i != 0)
 			ret = append(queue, head, &last, mbuf);
 	}
-	if (ret != 0) {
-		drop(end, 0, slots);
+	if (ret != 0)
 		return ret;
-	}
-	if (!queue->scatter)
-		drop(end, 1, slots);
 	head->pkt_len = (uint32_t)length;
 	*packet = head;
 	return 0;
@@ -235,6 +232,7 @@ take_any(struct mif_queue *queue, struct mif_ring_end *end, uint32_t ready,
 		struct rte_mbuf **packet, const enum mif_mode mode)
 {
 	uint32_t slots = mif_rx_chain_length(end, ready);
+	uint16_t first = end->cursor;
 	int ret;
 
 	*packet = NULL;
@@ -245,6 +243,11 @@ take_any(struct mif_queue *queue, struct mif_ring_end *end, uint32_t ready,
 	}
 	ret = join(queue, end, slots, mode, packet);
 	mif_ring_end_advance(end, slots);
+	mif_zc_order();
+	if (ret != 0)
+		drop(end, first);
+	else if (!queue->scatter)
+		drop(end, (uint16_t)(first + 1));
 	if (ret == -EMSGSIZE)
 		mif_count(&queue->counters.too_long, 1);
 	else if (ret == -EPROTONOSUPPORT)
@@ -329,11 +332,16 @@ receive(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbu
 }
 
 static __rte_always_inline uint16_t
-rx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count, const enum mif_mode mode)
+rx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count, const enum mif_mode mode,
+		const bool secondary)
 {
-	struct mif_ring_end *end = mif_gate_enter(&queue->gate);
+	struct mif_ring_end *end;
 	uint16_t done = 0;
 
+	/* A secondary may poll before the primary has made queues. */
+	if (secondary && unlikely(queue == NULL))
+		return 0;
+	end = mif_process_enter(queue, secondary);
 	for (; end != NULL; end = end->next)
 		done = (uint16_t)(done +
 				receive(queue, end, &mbufs[done], (uint16_t)(count - done), mode));
@@ -344,16 +352,30 @@ rx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count, const
 static uint16_t
 rx_client(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return rx_burst(queue, mbufs, count, MIF_MODE_ETHERNET);
+	return rx_burst(queue, mbufs, count, MIF_MODE_ETHERNET, false);
 }
 
 static uint16_t
 rx_client_ip(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return rx_burst(queue, mbufs, count, MIF_MODE_IP);
+	return rx_burst(queue, mbufs, count, MIF_MODE_IP, false);
+}
+
+static uint16_t
+rx_client_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	return rx_burst(queue, mbufs, count, MIF_MODE_ETHERNET, true);
+}
+
+static uint16_t
+rx_client_ip_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	return rx_burst(queue, mbufs, count, MIF_MODE_IP, true);
 }
 
 const struct mif_rx_bursts MIF_BURST_NAME(zc_rx, MIF_VARIANT) = {
 	.burst = { [MIF_MODE_ETHERNET] = { [MIF_CLIENT] = rx_client },
 			[MIF_MODE_IP] = { [MIF_CLIENT] = rx_client_ip } },
+	.secondary = { [MIF_MODE_ETHERNET] = { [MIF_CLIENT] = rx_client_secondary },
+			[MIF_MODE_IP] = { [MIF_CLIENT] = rx_client_ip_secondary } },
 };

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <ethdev_driver.h>
 #include <rte_eal.h>
@@ -14,8 +13,8 @@
 #include "memif_zc_server.h"
 
 /*
- * All struct mif_loans that this process has needed at a time; those without an owner are free. The
- * lock guards the owners, too, as the last mbuf of a connection may be freed on any thread. It is
+ * All struct mif_loans that this process has needed at a time; those without an owner are free. They
+ * are in memory that secondaries see, whose bursts give slots back too. The lock guards the owners, too, as the last mbuf of a connection may be freed on any thread. It is
  * held for a few looks at memory, and only while a connection comes or goes.
  */
 static struct mif_loans *all;
@@ -102,22 +101,33 @@ on_free(void *addr, void *opaque)
 		attend(loans);
 }
 
-/* Lock held. */
 static struct mif_loans *
-find_unused(void)
+take_unused(struct mif_link *link)
 {
-	struct mif_loans *loans = all;
+	struct mif_loans *loans;
 
-	while (loans != NULL && loans->owner != NULL)
-		loans = loans->next;
+	rte_spinlock_lock(&lock);
+	for (loans = all; loans != NULL && loans->owner != NULL; loans = loans->next)
+		;
 	if (loans != NULL)
-		return loans;
-	loans = aligned_alloc(_Alignof(struct mif_loans), sizeof(*loans));
+		loans->owner = link;
+	rte_spinlock_unlock(&lock);
+	return loans;
+}
+
+static struct mif_loans *
+take_new(struct mif_link *link)
+{
+	struct mif_loans *loans = rte_zmalloc("memif loans of a ring", sizeof(*loans),
+			RTE_CACHE_LINE_SIZE);
+
 	if (loans == NULL)
 		return NULL;
-	memset(loans, 0, sizeof(*loans));
+	loans->owner = link;
+	rte_spinlock_lock(&lock);
 	loans->next = all;
 	all = loans;
+	rte_spinlock_unlock(&lock);
 	return loans;
 }
 
@@ -137,11 +147,9 @@ mif_lend_equip(struct mif_ring_end *end, struct mif_link *link, int socket)
 		info->free_cb = on_free;
 		info->fcb_opaque = &slots[i];
 	}
-	rte_spinlock_lock(&lock);
-	loans = find_unused();
-	if (loans != NULL)
-		loans->owner = link;
-	rte_spinlock_unlock(&lock);
+	loans = take_unused(link);
+	if (loans == NULL)
+		loans = take_new(link);
 	if (loans == NULL) {
 		rte_free(slots);
 		return -ENOMEM;

@@ -15,6 +15,7 @@
 #include "memif_desc.h"
 #include "memif_ethdev.h"
 #include "memif_ip.h"
+#include "memif_process.h"
 #include "memif_queue.h"
 #include "memif_ring.h"
 #include "memif_tx.h"
@@ -89,6 +90,7 @@ put_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **m
 		keep(end, (end->cursor + i) & end->mask, mbufs[i], descs[i]);
 		bytes += descs[i].length;
 	}
+	mif_zc_order();
 	mif_ring_end_advance(end, count);
 	mif_count(&queue->counters.packets, count);
 	mif_count(&queue->counters.bytes, bytes);
@@ -136,11 +138,12 @@ static void
 copy(struct mif_ring_end *end, const struct rte_mbuf *mbuf, uint32_t skipped, uint64_t length,
 		uint16_t more)
 {
-	uint16_t first = end->cursor;
+	uint32_t slots = mif_tx_own_slots(end, length, end->size);
 
+	for (uint32_t i = 0; i < slots; i++)
+		end->zc->pools[(end->cursor + i) & end->mask] = NULL;
+	mif_zc_order();
 	mif_tx_copy(end, mbuf, skipped, length, more, MIF_CLIENT);
-	for (; first != end->cursor; first++)
-		end->zc->pools[first & end->mask] = NULL;
 }
 
 /* The packet has more segments than the ring has slots: as few slots as possible. */
@@ -181,6 +184,7 @@ put_segments(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf 
 			if (!first)
 				mif_zc_mark_further(mbuf);
 			first = false;
+			mif_zc_order();
 			mif_ring_end_advance(end, 1);
 			continue;
 		}
@@ -290,11 +294,16 @@ transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mb
 }
 
 static __rte_always_inline uint16_t
-tx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count, const enum mif_mode mode)
+tx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count, const enum mif_mode mode,
+		const bool secondary)
 {
-	struct mif_ring_end *end = mif_gate_enter(&queue->gate);
+	struct mif_ring_end *end;
 	uint16_t done = 0;
 
+	/* A secondary may poll before the primary has made queues. */
+	if (secondary && unlikely(queue == NULL))
+		return 0;
+	end = mif_process_enter(queue, secondary);
 	if (likely(end != NULL)) {
 		if (likely(!end->shared) || mif_queue_take_ring(end))
 			done = transmit(queue, end, mbufs, count, mode);
@@ -308,16 +317,30 @@ tx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count, const
 static uint16_t
 tx_client(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return tx_burst(queue, mbufs, count, MIF_MODE_ETHERNET);
+	return tx_burst(queue, mbufs, count, MIF_MODE_ETHERNET, false);
 }
 
 static uint16_t
 tx_client_ip(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return tx_burst(queue, mbufs, count, MIF_MODE_IP);
+	return tx_burst(queue, mbufs, count, MIF_MODE_IP, false);
+}
+
+static uint16_t
+tx_client_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	return tx_burst(queue, mbufs, count, MIF_MODE_ETHERNET, true);
+}
+
+static uint16_t
+tx_client_ip_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	return tx_burst(queue, mbufs, count, MIF_MODE_IP, true);
 }
 
 const struct mif_tx_bursts MIF_BURST_NAME(zc_tx, MIF_VARIANT) = {
 	.burst = { [MIF_MODE_ETHERNET] = { [MIF_CLIENT] = tx_client },
 			[MIF_MODE_IP] = { [MIF_CLIENT] = tx_client_ip } },
+	.secondary = { [MIF_MODE_ETHERNET] = { [MIF_CLIENT] = tx_client_secondary },
+			[MIF_MODE_IP] = { [MIF_CLIENT] = tx_client_ip_secondary } },
 };

@@ -16,6 +16,9 @@
 #include <rte_malloc.h>
 
 #include "check.h"
+#include "lent.h"
+
+#define RINGS_MAX 8
 
 static const struct test_case *const cases[] = {
 	queue_cases,
@@ -122,18 +125,21 @@ run(const struct test_case *one, const char *role)
 	return !failed;
 }
 
-/* What EAL and ethdev take for themselves with the first port stays. */
+/* What EAL and ethdev take for themselves with the first port stays, and what servers keep for the next
+ * rings that they receive from without copying: of as many as any case has at a time. */
 static void
 warm_up(void)
 {
+	const struct setup setup = { .rxq = RINGS_MAX, .txq = RINGS_MAX };
 	struct pair pair = {
 		.port = { .role = "server", .name = "net_memif0" },
+		.peer = { .role = "client", .name = "net_memif1" },
 	};
 
 	snprintf(pair.socket, sizeof(pair.socket), "@mif-ethdev-%d", (int)getpid());
-	if (end_attach(&pair, &pair.port, "") != 0)
-		fprintf(stderr, "mif-ethdev: no port can be attached\n");
-	end_detach(&pair.port);
+	if (lender_up(&pair, "", &setup) != 0)
+		fprintf(stderr, "mif-ethdev: no ports can be attached\n");
+	pair_detach(&pair);
 }
 
 static int
