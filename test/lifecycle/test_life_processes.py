@@ -151,6 +151,28 @@ def test_secondary_receives_behind_what_is_lent(family: Callable[..., Family]) -
     group.primary.quit()
 
 
+@HOW
+@pytest.mark.parametrize("role", ROLES)
+def test_primary_is_killed(family: Callable[..., Family], start_load: StartLoad, role: str,
+                           how: How) -> None:
+    """Its secondary polls on, finds no packets and no link, and ends cleanly."""
+    group = family(role, **how)
+    secondary = group.secondary()
+    start_load(other(role), group.address())
+    secondary.wait_traffic()
+    group.primary.kill9()
+    wait_until(lambda: "the primary process is gone" in secondary.stderr, 10, "it has noticed")
+    secondary.wait_link(False)
+    secondary.check_polling()
+    received, sent = secondary.received(), secondary.sent()
+    secondary.check_polling()
+    assert (secondary.received(), secondary.sent()) == (received, sent)
+    assert resources(secondary.pid).regions > 0, "nothing was mapped, so nothing was tested"
+    secondary.cmd("close 0")
+    assert resources(secondary.pid).regions == 0
+    secondary.quit()
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_peer_is_killed_while_secondary_polls(family: Callable[..., Family],
                                               start_load: StartLoad, role: str) -> None:

@@ -9,6 +9,7 @@
 #include <ethdev_driver.h>
 #include <rte_common.h>
 #include <rte_cycles.h>
+#include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_spinlock.h>
 
@@ -241,6 +242,20 @@ forget_primary(void)
 	primary.fd = -1;
 }
 
+static struct eth_dev_ops ops; /* of all ports here */
+
+/* A primary that was killed has left its ports as they were. */
+static void
+set_links_down(void)
+{
+	const struct rte_eth_link down = { .link_status = RTE_ETH_LINK_DOWN };
+
+	for (uint16_t port = 0; port < RTE_MAX_ETHPORTS; port++) {
+		if (rte_eth_devices[port].dev_ops == &ops && rte_eth_devices[port].data != NULL)
+			rte_eth_linkstatus_set(&rte_eth_devices[port], &down);
+	}
+}
+
 /* Bursts may be inside, so what is mapped stays; the next ones find nothing. */
 static void
 lose_primary(void)
@@ -249,6 +264,9 @@ lose_primary(void)
 	forget_primary();
 	for (uint16_t port = 0; port < RTE_MAX_ETHPORTS; port++)
 		atomic_store(&mif_process.mapped[port], 0);
+	/* It may have closed its ports only, and use their places for others. */
+	if (rte_eal_primary_proc_alive(NULL) == 0)
+		set_links_down();
 }
 
 /* Nothing is mapped yet, so no burst looks at this. */
@@ -360,7 +378,6 @@ static const struct eth_dev_ops *
 secondary_ops(void)
 {
 	const struct eth_dev_ops *all = &mif_ethdev_ops;
-	static struct eth_dev_ops ops;
 
 	ops = (struct eth_dev_ops){
 		.dev_infos_get = all->dev_infos_get,
