@@ -6,12 +6,26 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "memif_chan.h"
 #include "unit.h"
 
 #define FDS_MOST 253 /* SCM_MAX_FD of Linux */
+#define CLOSING_READS_MOST 32
+
+/* Messages that were read; the channel calls this in place of the C library's. */
+static unsigned int messages_read;
+
+ssize_t
+recvmsg(int sock, struct msghdr *message, int flags)
+{
+	ssize_t length = syscall(SYS_recvmsg, sock, message, flags);
+
+	messages_read += length >= 0;
+	return length;
+}
 
 /** A connected pair of sockets: ours, and the peer's. */
 struct link {
@@ -399,6 +413,22 @@ closing_a_flooded_channel_ends(void **state)
 	assert_holdings(link.before);
 }
 
+/* What the peer has sent by then may be more than that, and there may be more while we read. */
+static void
+closing_reads_so_many_messages_at_most(void **state)
+{
+	struct link link = link_up();
+
+	(void)state;
+	for (unsigned int i = 0; i < 3 * CLOSING_READS_MOST; i++)
+		send_raw(link.theirs, 128, i, 0);
+	messages_read = 0;
+	mif_chan_close(link.ours);
+	assert_in_range(messages_read, 1, CLOSING_READS_MOST);
+	close(link.theirs);
+	assert_holdings(link.before);
+}
+
 int
 main(void)
 {
@@ -419,6 +449,7 @@ main(void)
 		cmocka_unit_test(fd_that_is_closed_cannot_be_sent),
 		cmocka_unit_test(closing_lets_the_peer_hear_the_last_words),
 		cmocka_unit_test(closing_a_flooded_channel_ends),
+		cmocka_unit_test(closing_reads_so_many_messages_at_most),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
