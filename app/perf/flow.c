@@ -5,6 +5,9 @@
 #include "flow.h"
 #include "packet.h"
 #include "stop.h"
+#include "wait.h"
+
+#define POLLS_BEFORE 0.1 /* seconds */
 
 /* A plain store that the reporting lcore may see at any time. */
 static __rte_always_inline void
@@ -142,6 +145,26 @@ serve(const struct flow_worker *worker, const enum flow_mode mode, const bool ch
 	}
 }
 
+/*
+ * Packets to toss. First both ends poll for a moment: a client that posts its buffers when it polls
+ * for the first time, as that of DPDK does, would lose all that is sent back to it before.
+ */
+static void
+inject(const struct flow_worker *worker)
+{
+	const struct flow_cfg *cfg = worker->cfg;
+	struct wait_clock clock = wait_begin(POLLS_BEFORE);
+
+	while (!wait_is_over(&clock) && !stop_wanted())
+		for (unsigned int i = 0; i < worker->count; i++)
+			send_back(worker->flow[i], cfg);
+	for (unsigned int i = 0; i < worker->count; i++) {
+		for (unsigned int k = 0; k < cfg->inject && worker->flow[i]->waiting == 0; k++)
+			transmit(worker->flow[i], cfg, false);
+		flow_drop_pending(worker->flow[i]);
+	}
+}
+
 int
 flow_run(void *arg)
 {
@@ -160,6 +183,7 @@ flow_run(void *arg)
 		check ? serve(worker, FLOW_BOTH, true) : serve(worker, FLOW_BOTH, false);
 		break;
 	case FLOW_IO:
+		inject(worker);
 		serve(worker, FLOW_IO, false);
 		break;
 	}
@@ -175,17 +199,6 @@ flow_add(struct flow_count *sum, const struct flow *flow)
 	_Static_assert(sizeof(*sum) % sizeof(*to) == 0, "nothing but counters");
 	for (unsigned int i = 0; i < sizeof(*sum) / sizeof(*to); i++)
 		to[i] += __atomic_load_n(&from[i], __ATOMIC_RELAXED);
-}
-
-unsigned int
-flow_inject(struct flow *flow, const struct flow_cfg *cfg, unsigned int bursts)
-{
-	uint64_t before = flow->count.tx;
-
-	for (unsigned int i = 0; i < bursts && flow->waiting == 0; i++)
-		transmit(flow, cfg, false);
-	flow_drop_pending(flow);
-	return (unsigned int)(flow->count.tx - before);
 }
 
 void

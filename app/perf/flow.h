@@ -55,6 +55,7 @@ struct flow_cfg {
 	enum flow_mode mode;
 	bool check; /**< number the packets sent, check the numbers of those received */
 	uint16_t burst;
+	uint16_t inject; /**< FLOW_IO: bursts of each flow, for the ends to toss to each other */
 	const struct sizes *sizes;
 	struct rte_mempool *pool; /**< packets to send */
 };
@@ -71,9 +72,6 @@ int flow_run(void *arg);
 
 /** Add what a flow has counted so far. */
 void flow_add(struct flow_count *sum, const struct flow *flow);
-
-/** Send so many bursts, for the ends to toss to each other. @return packets sent */
-unsigned int flow_inject(struct flow *flow, const struct flow_cfg *cfg, unsigned int bursts);
 
 /** Give back what was built and not sent. */
 void flow_drop_pending(struct flow *flow);

@@ -126,6 +126,7 @@ open_ports(void)
 		.check = options.check,
 		.burst = (uint16_t)options.burst,
 		.sizes = &state.sizes,
+		.inject = (uint16_t)options.inject,
 		.pool = ports_cfg.pool,
 	};
 	if (options.mode == FLOW_TX || options.mode == FLOW_BOTH)
@@ -377,8 +378,6 @@ run_ports(void)
 		ret = ports_start(&state.ports);
 	if (ret == 0)
 		ret = ports_wait_up(&state.ports, options.wait);
-	for (unsigned int i = 0; ret == 0 && i < state.flows; i++)
-		flow_inject(&state.flow[i], &state.cfg, (unsigned int)options.inject);
 	return ret == 0 ? move_packets() : ret;
 }
 
