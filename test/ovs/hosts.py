@@ -4,7 +4,7 @@ the switch has the other end of."""
 
 import re
 import time
-from typing import List, Optional
+from typing import Callable, List, Optional
 
 import netns
 from process import PATIENCE, Process, unique
@@ -88,11 +88,16 @@ class Host:
         else:
             assert self.echoes() == before
 
-    def wait_echoes(self, wanted: int) -> None:
-        """ping itself waits for late answers only briefly, which on a busy machine is too short."""
+    def wait_echoes(self, wanted: int, dropped: Callable[[], object] = lambda: "nothing") -> None:
+        """
+        ping itself waits for late answers only briefly, which on a busy machine is too short.
+
+        :param dropped: tells what the switch has dropped
+        """
         deadline = time.monotonic() + PATIENCE
         while self.echoes() < wanted:
-            assert time.monotonic() < deadline, f"{self.echoes()} answers of {wanted}"
+            assert time.monotonic() < deadline, (
+                f"{self.echoes()} answers of {wanted}; the switch says it has dropped {dropped()}")
             time.sleep(0.05)
 
     def wait_answer(self, address: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Dict, List
 
 import netns
 from memif import OURS, Memif, assert_driver_loaded, plugin
-from process import PATIENCE, Process, cpu, huge_pages_free, unique
+from process import PATIENCE, Process, cpu, unique
 
 VSWITCHD = Path("/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk")
 SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
@@ -20,8 +20,9 @@ PROGRAMS = ("ovsdb-tool", "ovsdb-server", "ovs-vsctl", "ovs-ofctl", "ovs-appctl"
 
 BRIDGE = "br0"
 
-# Pools of 20,000 mbufs for each of three ports, two of them with room for 9000 bytes.
-HUGE_PAGES_NEEDED = 420
+# Pools of 20,000 mbufs for each of three ports, two of them with room for 9000 bytes. No huge pages:
+# the switch gives a port's pool back when it is deleted, and Linux 6.18 has then held it for minutes,
+# on a busy machine, in remove_inode_hugepages().
 MEMORY_MB = 840
 
 
@@ -31,9 +32,19 @@ class Switch:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.netns = netns.add(unique("mifovs"))
-        self._database = self._start_database()
-        self.vswitchd = self._start_vswitchd()
-        self.vsctl("add-br", BRIDGE, "--", "set", "bridge", BRIDGE, "datapath_type=netdev")
+        self._processes: List[Process] = []
+        try:
+            self._database = self._start_database()
+            self.vswitchd = self._start_vswitchd()
+            self.vsctl("add-br", BRIDGE, "--", "set", "bridge", BRIDGE, "datapath_type=netdev")
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, *command: str) -> Process:
+        process = Process(list(command), env=self._environment())
+        self._processes.insert(0, process)
+        return process
 
     def _environment(self) -> Dict[str, str]:
         return {name: str(self.folder) for name in
@@ -50,29 +61,30 @@ class Switch:
 
     def _start_database(self) -> Process:
         self._run("ovsdb-tool", "create", str(self.folder / "conf.db"), str(SCHEMA))
-        database = Process(["ovsdb-server", f"--remote=punix:{self.folder}/db.sock",
-                            f"--unixctl={self.folder}/db.ctl", str(self.folder / "conf.db")],
-                           env=self._environment())
+        database = self._start("ovsdb-server", f"--remote=punix:{self.folder}/db.sock",
+                               f"--unixctl={self.folder}/db.ctl", str(self.folder / "conf.db"))
         self._wait_socket("db.sock", database)
         self.vsctl("init", wait=False)
         return database
 
     def _start_vswitchd(self) -> Process:
-        memory = []
-        if huge_pages_free() < HUGE_PAGES_NEEDED:
-            memory = ["--no-huge", "-m", str(MEMORY_MB)]
-        extra = " ".join(["-d", str(plugin()), "--no-pci", "--no-telemetry", *memory])
+        # Without --legacy-mem it adds --in-memory, which does not go with --no-huge.
+        extra = " ".join(["-d", str(plugin()), "--no-pci", "--no-telemetry", "--legacy-mem",
+                          "--no-shconf", "--no-huge", "-m", str(MEMORY_MB)])
         # A polling thread on one CPU; it rests while there is nothing to do, as the hosts need
         # that CPU as well.
         self.vsctl("set", "Open_vSwitch", ".", "other_config:dpdk-init=true",
                    f'other_config:dpdk-extra="{extra}"', f"other_config:pmd-cpu-mask={self.mask()}",
                    "other_config:pmd-maxsleep=100", "other_config:per-port-memory=true", wait=False)
-        vswitchd = Process(
-            ["ip", "netns", "exec", self.netns, str(VSWITCHD), f"unix:{self.folder}/db.sock",
-             f"--unixctl={self.folder}/vswitchd.ctl", "-vconsole:info"], env=self._environment())
+        vswitchd = self._start("ip", "netns", "exec", self.netns, str(VSWITCHD),
+                               f"unix:{self.folder}/db.sock",
+                               f"--unixctl={self.folder}/vswitchd.ctl", "-vconsole:info")
         self._wait_socket("vswitchd.ctl", vswitchd)
-        self.vsctl("set", "Open_vSwitch", ".", "external_ids:test=mif")
-        assert self.get("Open_vSwitch", ".", "dpdk_initialized") == "true", vswitchd.describe()
+        # It may end because of dpdk-extra, and nobody would tell who waits for it.
+        deadline = time.monotonic() + PATIENCE
+        while self.get("Open_vSwitch", ".", "dpdk_initialized") != "true":
+            assert vswitchd.running and time.monotonic() < deadline, vswitchd.describe()
+            time.sleep(0.05)
         assert_driver_loaded(vswitchd, OURS)
         return vswitchd
 
@@ -149,6 +161,12 @@ class Switch:
         text = self.get("Interface", name, "statistics")
         return {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", text)}
 
+    def dropped(self) -> Dict[str, int]:
+        """Packets that the switch itself has dropped, by its reason; told a moment later."""
+        text = self.appctl("coverage/show")
+        return {reason: int(total) for reason, total in
+                re.findall(r"^datapath_drop_(\w+) .* total: (\d+)$", text, re.M)}
+
     def wait_flow(self, flow: str, packets: int) -> None:
         """Waits until a flow has matched so many; they are counted a moment later."""
         deadline = time.monotonic() + PATIENCE
@@ -178,8 +196,8 @@ class Switch:
 
     def close(self) -> None:
         """Whatever is left of it."""
-        self.vswitchd.close()
-        self._database.close()
+        for process in self._processes:
+            process.close()
         netns.delete(self.netns)
 
 

@@ -185,7 +185,7 @@ def test_ports_are_deleted_and_added(lab: Lab) -> None:
     check_resources(vswitchd.pid, before, mappings=2)
     talk.signal(signal.SIGINT)
     talk.wait()
-    one.wait_echoes(answered + one.echo_requests() - sent_before)
+    one.wait_echoes(answered + one.echo_requests() - sent_before, lab.switch.dropped)
     # And the server's port: its socket goes with it, and its host comes back by itself.
     for _ in range(3):
         lab.switch.remove("memif0")
