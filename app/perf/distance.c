@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * memif-distance: how far apart two CPUs are, as the time that a cache line needs there and back. In
- * a virtual machine that is no constant: the host moves virtual CPUs, now to cores that share a
+ * memif-distance: how far apart two CPUs are, as the time that a cache line needs there and back.
+ * In a virtual machine that is no constant: the host moves virtual CPUs, now to cores that share a
  * cache, now to cores that do not, and everything that passes memory between them is then slower by
  * a factor. bench.py looks at it before and after each measurement.
  */

@@ -15,15 +15,18 @@
 #include "memif_zc_ring.h"
 #include "memif_zc_server.h"
 
-/* A server's control thread closes its socket as soon as it has read our last word, unless it hangs. */
+/*
+ * A server's control thread closes its socket as soon as it has read our last word, unless it
+ * hangs.
+ */
 #define HANG_UP_MS 500
 
 /* Detached, while a burst may still be inside; of all ports, under the control lock. */
 static TAILQ_HEAD(, mif_link) detached = TAILQ_HEAD_INITIALIZER(detached);
 
 /*
- * Make the receive rings ready, and let each queue take the rings that are its: a peer may have more
- * rings than we have queues.
+ * Make the receive rings ready, and let each queue take the rings that are its: a peer may have
+ * more rings than we have queues.
  */
 static void
 prepare_rx(struct mif_link *link, enum mif_dir dir, enum mif_mode mode,
@@ -211,7 +214,10 @@ may_go(struct mif_link *link)
 	return bursts_ended(link) && (!link->lends || silence(link)) && peer_left(link);
 }
 
-/* The link may be gone when this returns, or go at any time: with the last mbuf that points into it. */
+/*
+ * The link may be gone when this returns, or go at any time: with the last mbuf that points into
+ * it.
+ */
 static void
 give_back(struct mif_link *link)
 {

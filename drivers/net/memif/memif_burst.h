@@ -47,8 +47,8 @@ extern const struct mif_rx_bursts mif_rx_bursts_avx512;
 extern const struct mif_tx_bursts mif_tx_bursts_avx512;
 
 /**
- * Set the burst functions of a port: for its options and this process, and the best that the CPU and
- * EAL allow.
+ * Set the burst functions of a port: for its options and this process, and the best that the CPU
+ * and EAL allow.
  */
 void mif_burst_choose(struct rte_eth_dev *dev, const struct mif_devargs *args);
 

@@ -97,14 +97,15 @@ void mif_ctrl_disarm(struct mif_timer *timer);
 
 /**
  * For who waits for a peer, which may be a port of this process: on the control thread, in an
- * application's callback, do what has come for the sockets meanwhile. Nothing on other threads. Lock
- * held.
+ * application's callback, do what has come for the sockets meanwhile. Nothing on other threads.
+ * Lock held.
  */
 void mif_ctrl_serve(void);
 
 /**
- * Have the control thread look after receivers that go to sleep, see mif_queue_look_after(), until it
- * has for all of them. Any thread; never blocks, and is a system call only if it does not already.
+ * Have the control thread look after receivers that go to sleep, see mif_queue_look_after(), until
+ * it has for all of them. Any thread; never blocks, and is a system call only if it does not
+ * already.
  */
 void mif_ctrl_look_after(void);
 

@@ -289,8 +289,8 @@ pseudo_header(const struct mif_edit *edit, const uint8_t *ip)
 }
 
 /*
- * Of so many bytes of a chain that has them. rte_raw_cksum_mbuf() is wrong behind a segment of an odd
- * number of bytes: DPDK 22.11 cuts the sum of the next one before it turns it around.
+ * Of so many bytes of a chain that has them. rte_raw_cksum_mbuf() is wrong behind a segment of an
+ * odd number of bytes: DPDK 22.11 cuts the sum of the next one before it turns it around.
  */
 static uint32_t
 chain_sum(const struct rte_mbuf *segment, uint32_t offset, uint32_t bytes)

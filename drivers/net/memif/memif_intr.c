@@ -19,8 +19,10 @@
 #include "memif_zc_server.h"
 
 #define EVENTS_PER_LOOK 8
-/* What a store of the peer may take to be seen: some hundred nanoseconds are usual, but 2 us did not
- * suffice on a machine with far more threads than CPUs, whose caches are cold. */
+/*
+ * What a store of the peer may take to be seen: some hundred nanoseconds are usual, but 2 us did
+ * not suffice on a machine with far more threads than CPUs, whose caches are cold.
+ */
 #define SETTLE_US 10
 /* So many looks of the control thread: the first one may come at once, as it looks after others
  * already, the last one a whole pause after that. */
@@ -78,8 +80,8 @@ kick(const struct mif_wait *wait)
 /*
  * We are about to sleep: whatever may have been on its way, the control thread is going to see it.
  *
- * The count has two writers. If a new one comes in between a look and its subtraction, that is from 1
- * to LOOKS, so it fails, or from LOOKS to LOOKS, and another look is left all the same.
+ * The count has two writers. If a new one comes in between a look and its subtraction, that is from
+ * 1 to LOOKS, so it fails, or from LOOKS to LOOKS, and another look is left all the same.
  */
 static void
 ask_for_looks(struct mif_wait *wait)
@@ -121,8 +123,10 @@ has_packets(const struct mif_ring_end *ends)
 	return false;
 }
 
-/* No packet can come in where no mbuf is: go on asking the pool for some. On the thread of the bursts,
- * as only these know. */
+/*
+ * No packet can come in where no mbuf is: go on asking the pool for some. On the thread of the
+ * bursts, as only these know.
+ */
 static bool
 lacks_mbufs(const struct mif_ring_end *ends)
 {
@@ -141,9 +145,9 @@ lacks_mbufs(const struct mif_ring_end *ends)
  * One look would do if every peer had a fence between publishing and looking at our mask, as
  * mif_ring_wants_event() has. The stock driver, VPP and libmemif have none: their look may come
  * before their packet can be seen, so they do not wake us, and our first look does not find it. But
- * it is on its way then, and we were about to sleep: look for a while, so that it is received without
- * delay. The last look is one that began when the time was over, as we may be preempted between a
- * look and the clock. For what takes longer there is the control thread.
+ * it is on its way then, and we were about to sleep: look for a while, so that it is received
+ * without delay. The last look is one that began when the time was over, as we may be preempted
+ * between a look and the clock. For what takes longer there is the control thread.
  */
 static bool
 too_late(const struct mif_ring_end *ends)

@@ -136,8 +136,10 @@ void mif_link_count_lost(const struct mif_link *link, struct mif_port_counters *
 /** These counters go away: links that still wait for a burst must not write to them. */
 void mif_link_forget(const struct mif_port_counters *counters);
 
-/** Links with mbufs and these counters that still wait for a burst or for the peer, after another look
- * at them. */
+/**
+ * Links with mbufs and these counters that still wait for a burst or for the peer, after another
+ * look at them.
+ */
 unsigned int mif_link_lingering(const struct mif_port_counters *counters);
 
 /**

@@ -248,8 +248,10 @@ forget(struct mif_watch *watch)
 	watch->fd = -1;
 }
 
-/* What a process has left that was killed in a burst: nobody waits for it, and the rings that it was
- * writing to are not used any more. */
+/*
+ * What a process has left that was killed in a burst: nobody waits for it, and the rings that it
+ * was writing to are not used any more.
+ */
 static void
 heal(const struct secondary *secondary)
 {

@@ -89,7 +89,9 @@ finish_view(const struct mif_edit *edit, uint8_t *head, struct rte_mbuf *view)
 	view->pkt_len += MIF_TAG_BYTES;
 }
 
-/* Make the i-th view: of a copy of the packet, or of a copy of its headers and what follows them. */
+/*
+ * Make the i-th view: of a copy of the packet, or of a copy of its headers and what follows them.
+ */
 static int
 view_packet(struct mif_offload *work, uint32_t i, struct rte_mbuf *mbuf)
 {
@@ -260,7 +262,9 @@ note_progress(struct mif_offload *work, const struct rte_mbuf *mbuf, const struc
 	memcpy(progress->head, work->template, edit->copied);
 }
 
-/* Divide a packet and send all; false when the ring is full and the packet has to be offered again. */
+/*
+ * Divide a packet and send all; false when the ring is full and the packet has to be offered again.
+ */
 static bool
 send_divided(struct mif_queue *queue, struct rte_mbuf *mbuf, eth_tx_burst_t send)
 {
@@ -329,7 +333,9 @@ tx_burst(void *arg, struct rte_mbuf **mbufs, uint16_t count)
 	return done;
 }
 
-/* Would the flags of these packets be refused? rte_eth_tx_prepare() stops in front of such a one. */
+/*
+ * Would the flags of these packets be refused? rte_eth_tx_prepare() stops in front of such a one.
+ */
 static uint16_t
 tx_prepare(void *arg, struct rte_mbuf **mbufs, uint16_t count)
 {

@@ -92,8 +92,8 @@ mif_port_copy_word(const struct mif_port *port)
 }
 
 /*
- * May a line about connections be logged? A peer that comes and goes as fast as it can would fill the
- * disk: it gets some lines at once, then one now and then, and the number of those left out.
+ * May a line about connections be logged? A peer that comes and goes as fast as it can would fill
+ * the disk: it gets some lines at once, then one now and then, and the number of those left out.
  */
 static bool
 may_tell(struct mif_port *port)

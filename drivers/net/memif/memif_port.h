@@ -107,8 +107,8 @@ const char *mif_port_mode_name(const struct mif_port *port);
 
 /**
  * After mif_port_stop(): wait for bursts that may still hold mbufs, and for a server that may still
- * write into some, as the application may use them or free their pools next. Lock held, released while
- * it waits.
+ * write into some, as the application may use them or free their pools next. Lock held, released
+ * while it waits.
  */
 void mif_port_settle(struct mif_port *port);
 

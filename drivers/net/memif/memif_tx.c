@@ -20,7 +20,10 @@
 /* Beside a count of packets: the burst ends with them. */
 #define LAST_PUT (UINT32_C(1) << 31)
 
-/* A client's free slots: those that the server has emptied. It is asked only when too few are known. */
+/*
+ * A client's free slots: those that the server has emptied. It is asked only when too few are
+ * known.
+ */
 static __rte_always_inline uint32_t
 client_slots(struct mif_queue *queue, struct mif_ring_end *end, uint32_t wanted)
 {

@@ -38,8 +38,9 @@ mif_tx_length(const struct rte_mbuf *mbuf)
 }
 
 /**
- * Have the descriptors of so many slots, from the cursor on, on their way. They are written, so they
- * are taken from the peer at once; a server also reads them, and would else ask for them twice.
+ * Have the descriptors of so many slots, from the cursor on, on their way. They are written, so
+ * they are taken from the peer at once; a server also reads them, and would else ask for them
+ * twice.
  */
 static __rte_always_inline void
 mif_tx_prefetch_slots(const struct mif_ring_end *end, uint32_t count)

@@ -405,7 +405,9 @@ add_if_wanted(struct rte_mempool *pool, void *arg)
 		rte_mempool_mem_iter(pool, add_pool_chunk, wanted->chunks);
 }
 
-/* The pools of a port of any driver that says what they are. A stopped port's may have been freed. */
+/*
+ * The pools of a port of any driver that says what they are. A stopped port's may have been freed.
+ */
 static void
 add_pools_of(struct mif_zc_chunks *chunks, uint16_t port_id)
 {

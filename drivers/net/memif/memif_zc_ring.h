@@ -75,8 +75,9 @@ mif_zc_order(void)
 }
 
 /**
- * Note that a kept mbuf is not the first one of its packet. The ring does not say so: servers change
- * the flags of what they take. What is kept has data, and nobody asks for its length any more.
+ * Note that a kept mbuf is not the first one of its packet. The ring does not say so: servers
+ * change the flags of what they take. What is kept has data, and nobody asks for its length any
+ * more.
  */
 static inline void
 mif_zc_mark_further(struct rte_mbuf *mbuf)

@@ -183,8 +183,8 @@ make_segment(struct mif_queue *queue, const struct mif_ring_end *end, uint32_t s
 }
 
 /*
- * Make a packet of so many slots. The chain's length is what mif_rx_chain_length() saw; from here on
- * flags do not count, so it does not matter if the server changes them.
+ * Make a packet of so many slots. The chain's length is what mif_rx_chain_length() saw; from here
+ * on flags do not count, so it does not matter if the server changes them.
  */
 static __rte_always_inline int
 join(struct mif_queue *queue, struct mif_ring_end *end, uint32_t slots, const enum mif_mode mode,
@@ -261,8 +261,8 @@ take_any(struct mif_queue *queue, struct mif_ring_end *end, uint32_t ready,
 }
 
 /*
- * Look at up to count packets of any kind in *ready slots. Returns how many there are in mbufs; fewer
- * than count when some were dropped, or the ring has to wait.
+ * Look at up to count packets of any kind in *ready slots. Returns how many there are in mbufs;
+ * fewer than count when some were dropped, or the ring has to wait.
  */
 static __rte_always_inline uint16_t
 take_each(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
@@ -322,8 +322,10 @@ receive(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbu
 		}
 		taken = take_mixed(queue, end, &mbufs[done], (uint16_t)part, &ready, mode);
 		done = (uint16_t)(done + taken);
-		/* A burst drops no more than it was asked for, as without scatter a packet's bad end may
-		 * come after 64 kB that were copied. */
+		/*
+		 * A burst drops no more than it was asked for, as without scatter a packet's bad
+		 * end may come after 64 kB that were copied.
+		 */
 		if (taken < part)
 			break;
 	}

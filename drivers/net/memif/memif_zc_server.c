@@ -13,9 +13,10 @@
 #include "memif_zc_server.h"
 
 /*
- * All struct mif_loans that this process has needed at a time; those without an owner are free. They
- * are in memory that secondaries see, whose bursts give slots back too. The lock guards the owners, too, as the last mbuf of a connection may be freed on any thread. It is
- * held for a few looks at memory, and only while a connection comes or goes.
+ * All struct mif_loans that this process has needed at a time; those without an owner are free.
+ * They are in memory that secondaries see, whose bursts give slots back too. The lock guards the
+ * owners, too, as the last mbuf of a connection may be freed on any thread. It is held for a few
+ * looks at memory, and only while a connection comes or goes.
  */
 static struct mif_loans *all;
 static rte_spinlock_t lock = RTE_SPINLOCK_INITIALIZER;
@@ -75,7 +76,10 @@ end_link_of(struct mif_loans *loans)
 		mif_link_free(link);
 }
 
-/* An mbuf is freed whose slot others wait for: a sleeping receiver's client, or the connection's end. */
+/*
+ * An mbuf is freed whose slot others wait for: a sleeping receiver's client, or the connection's
+ * end.
+ */
 static __rte_noinline void
 attend(struct mif_loans *loans)
 {

@@ -25,15 +25,15 @@
 struct mif_link;
 
 /**
- * Bytes from which on a packet is lent. Measured (dpdk-memif-perf, a client of this driver that copies, two
- * cores of a Sapphire Rapids guest), Mpps copied / lent, where the receiver
+ * Bytes from which on a packet is lent. Measured (dpdk-memif-perf, a client of this driver that
+ * copies, two cores of a Sapphire Rapids guest), Mpps copied / lent, where the receiver
  *
- *     bytes                     64        128       256       384       512       768       1518
- *     reads some bytes       27.5/27.1 22.0/21.9 16.4/16.1 13.1/15.2 11.0/13.4  7.6/11.9  4.2/8.7
- *     reads none             26.6/43.6 22.2/44.3 17.1/43.8 13.5/36.6 11.1/32.5  7.5/26.4  4.2/16.6
+ * bytes                     64        128       256       384       512       768       1518 reads
+ * some bytes       27.5/27.1 22.0/21.9 16.4/16.1 13.1/15.2 11.0/13.4  7.6/11.9  4.2/8.7 reads none
+ * 26.6/43.6 22.2/44.3 17.1/43.8 13.5/36.6 11.1/32.5  7.5/26.4  4.2/16.6
  *
- * At 64 and 128 bytes the client is the limit, and the receiver has less time left when it lends. It pays
- * from about 300 bytes on; a margin, as a packet that is kept holds up the slots behind it.
+ * At 64 and 128 bytes the client is the limit, and the receiver has less time left when it lends.
+ * It pays from about 300 bytes on; a margin, as a packet that is kept holds up the slots behind it.
  */
 #define MIF_LEND_FROM 512u
 
@@ -68,9 +68,9 @@ mif_lend_info(struct mif_loan *slot)
 }
 
 /**
- * Let an mbuf fresh from its pool point to a packet, or a piece of one, in the slot with this index.
- * There is no room in it beside the packet: what lies around it may be another one, or not of the
- * client's buffers at all.
+ * Let an mbuf fresh from its pool point to a packet, or a piece of one, in the slot with this
+ * index. There is no room in it beside the packet: what lies around it may be another one, or not
+ * of the client's buffers at all.
  */
 static __rte_always_inline void
 mif_lend(const struct mif_queue *queue, struct mif_loans *loans, uint16_t index,

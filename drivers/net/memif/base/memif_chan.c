@@ -13,8 +13,10 @@
 
 #define DRAIN_MAX 32 /* messages; a peer could send for ever */
 
-/* Room for all that a message can carry (SCM_MAX_FD of Linux): the kernel would close those that find
- * none, and that can take as long as the peer likes. */
+/*
+ * Room for all that a message can carry (SCM_MAX_FD of Linux): the kernel would close those that
+ * find none, and that can take as long as the peer likes.
+ */
 #define FDS_MAX 253
 
 /* More than any message of ours carries: no need to look into it. */

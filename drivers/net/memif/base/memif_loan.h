@@ -73,8 +73,10 @@ mif_loans_init(struct mif_loans *loans, struct mif_loan *slots, uint32_t count, 
 	atomic_store_explicit(&loans->given, 0, memory_order_relaxed);
 	atomic_store_explicit(&loans->taken, 0, memory_order_relaxed);
 	atomic_store_explicit(&loans->lent, 0, memory_order_relaxed);
-	/* Release: pairs with the acquire in mif_loans_enter(), of a thread that ended a loan of the
-	 * connection before and is late. */
+	/*
+	 * Release: pairs with the acquire in mif_loans_enter(), of a thread that ended a loan of
+	 * the connection before and is late.
+	 */
 	atomic_store_explicit(&loans->attention, fence ? MIF_LOANS_FENCE : 0, memory_order_release);
 }
 
@@ -107,7 +109,9 @@ mif_loan_end(struct mif_loan *slot, unsigned int *attention)
 	return loans;
 }
 
-/** Is this slot back, or has it never been lent? Acquire: pairs with the release in mif_loan_end(). */
+/**
+ * Is this slot back, or has it never been lent? Acquire: pairs with the release in mif_loan_end().
+ */
 static inline bool
 mif_loan_over(const struct mif_loan *slot)
 {
@@ -143,7 +147,9 @@ mif_loans_taken(struct mif_loans *loans, uint16_t taken, bool lent)
 	atomic_store_explicit(&loans->taken, taken, memory_order_release);
 }
 
-/** Give the client the slots that are back, up to the first one that is not. One thread at a time. */
+/**
+ * Give the client the slots that are back, up to the first one that is not. One thread at a time.
+ */
 static inline void
 mif_loans_step(struct mif_loans *loans)
 {
@@ -177,8 +183,8 @@ mif_loans_pending(const struct mif_loans *loans)
  * Give the client the slots that are back. Never waits.
  *
  * With a lock: who does not get it may leave, as the holder looks again. Fence: each side has one
- * between its store (the slot is back; the lock is free) and its load (of the lock; of the slot), so
- * one of the two sees the other's.
+ * between its store (the slot is back; the lock is free) and its load (of the lock; of the slot),
+ * so one of the two sees the other's.
  */
 static inline void
 mif_loans_give_back(struct mif_loans *loans)
@@ -245,7 +251,9 @@ mif_loans_leave(struct mif_loans *loans)
 	atomic_fetch_sub_explicit(&loans->visitors, 1, memory_order_release);
 }
 
-/** Ended, and after the barrier: does nobody use the ring any more? Acquire: see mif_loans_leave(). */
+/**
+ * Ended, and after the barrier: does nobody use the ring any more? Acquire: see mif_loans_leave().
+ */
 static inline bool
 mif_loans_idle(struct mif_loans *loans)
 {

@@ -75,8 +75,8 @@ allow_access(struct mif_region *region)
 
 /*
  * Pages are made by use: making all of them here would hold up the control thread. That is what a
- * process that has called mlockall(MCL_FUTURE) does in mmap(), if they can be accessed. Those that are
- * used are locked then.
+ * process that has called mlockall(MCL_FUTURE) does in mmap(), if they can be accessed. Those that
+ * are used are locked then.
  */
 static int
 map_own(struct mif_region *region)
@@ -87,8 +87,9 @@ map_own(struct mif_region *region)
 }
 
 /*
- * A peer's file, of which nothing is to be made that nobody uses: neither a reservation of huge pages
- * nor, as above, all of its pages. It is no memory of this process, so it is not to be locked, either.
+ * A peer's file, of which nothing is to be made that nobody uses: neither a reservation of huge
+ * pages nor, as above, all of its pages. It is no memory of this process, so it is not to be
+ * locked, either.
  */
 static int
 map_of_peer(struct mif_region *region, void *wanted, int flags)
@@ -124,8 +125,10 @@ mif_region_create(struct mif_region *region, uint64_t size, const char *name)
 	return ret;
 }
 
-/* Is it a file in memory? Only these have seals, and only these may be asked for more: a file system
- * of the peer's might never answer. Fills in page size and seals. */
+/*
+ * Is it a file in memory? Only these have seals, and only these may be asked for more: a file
+ * system of the peer's might never answer. Fills in page size and seals.
+ */
 static int
 inspect(struct mif_region *region, uint64_t *file_size, const char **why)
 {

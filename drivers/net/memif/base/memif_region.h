@@ -23,8 +23,8 @@ struct mif_region {
 };
 
 /**
- * Bytes of a peer's region that are mapped: a descriptor's 32-bit offset and length reach no further.
- * A sparse file of terabytes must not use up the address space.
+ * Bytes of a peer's region that are mapped: a descriptor's 32-bit offset and length reach no
+ * further. A sparse file of terabytes must not use up the address space.
  */
 #define MIF_REGION_REACH (UINT64_C(8) << 30)
 
@@ -33,8 +33,8 @@ struct mif_region {
 
 /**
  * From here on other processes may map this one's regions, at the same addresses: regions get
- * addresses that are likely to be free there too, and the files of those taken over are kept as long
- * as all together are no more than a quarter of the files that this process may have. A peer's
+ * addresses that are likely to be free there too, and the files of those taken over are kept as
+ * long as all together are no more than a quarter of the files that this process may have. A peer's
  * hundreds of files must not use up ours.
  */
 void mif_region_share(void);

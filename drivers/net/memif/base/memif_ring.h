@@ -56,8 +56,8 @@ mif_ring_peek(const uint16_t *peer_index)
 /**
  * Let the peer see our index.
  *
- * Release: pairs with the acquire in the peer's mif_ring_peek(), so all that we wrote to descriptors
- * and buffers, and all that we read from them, is done before the peer may act on it.
+ * Release: pairs with the acquire in the peer's mif_ring_peek(), so all that we wrote to
+ * descriptors and buffers, and all that we read from them, is done before the peer may act on it.
  */
 static inline void
 mif_ring_publish(uint16_t *own_index, uint16_t value)
