@@ -21,6 +21,9 @@ INI = ROOT / "doc/guides/nics/features/memif.ini"
 # Features that no call shows. For the addresses: they are accepted, but memif has no filter.
 NOT_VISIBLE = {"Multiprocess aware", "Linux", "x86-64", "ARMv8", "Usage doc", "Design doc",
                "Perf doc"}
+# They make a place in EAL's heap and wait for others to come to lie there, so they cannot be played with
+# the heap of devtools/sanitized.sh.
+OF_THE_HEAP = {"freed-while-exposed", "freed-of-stopped-port"}
 NO_FILTER = {"Unicast MAC filter", "Multicast MAC filter"}
 
 
@@ -28,6 +31,11 @@ def cases() -> List[str]:
     """Names in the tables of the sources, so that collecting needs no build."""
     return [name for source in SOURCES
             for name in re.findall(r'^\t\{ "([a-z0-9-]+)", \w+ \},$', source.read_text(), re.M)]
+
+
+def playable() -> List[str]:
+    foreign_heap = "libmif_heap" in os.environ.get("MIF_PRELOAD", "")
+    return [case for case in cases() if not (foreign_heap and case in OF_THE_HEAP)]
 
 
 def run(*words: str) -> subprocess.CompletedProcess:
@@ -47,7 +55,7 @@ def outcome(role: str, case: str) -> subprocess.CompletedProcess:
     if (role, case) in _asked:
         return run(role, case)
     if role not in _outcomes:
-        _outcomes[role] = run(role, *cases())
+        _outcomes[role] = run(role, *playable())
     _asked.add((role, case))
     return _outcomes[role]
 
@@ -59,6 +67,8 @@ def test_all_cases_are_here() -> None:
 @pytest.mark.parametrize("role", ["client", "server"])
 @pytest.mark.parametrize("case", cases())
 def test_case(case: str, role: str) -> None:
+    if case not in playable():
+        pytest.skip("needs EAL's own heap, and the sanitizers have another one")
     done = outcome(role, case)
     before: List[str] = []
     for line in done.stdout.splitlines():
