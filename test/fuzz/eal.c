@@ -79,6 +79,7 @@ fuzz_eal_init(void)
 
 /* Called by the driver in place of DPDK's functions; see meson.build. */
 void *__wrap_rte_malloc_socket(const char *type, size_t size, unsigned int align, int socket);
+void *__wrap_rte_zmalloc(const char *type, size_t size, unsigned int align);
 void *__wrap_rte_zmalloc_socket(const char *type, size_t size, unsigned int align, int socket);
 
 void *
@@ -103,6 +104,12 @@ __wrap_rte_zmalloc_socket(const char *type, size_t size, unsigned int align, int
 	return memory;
 }
 
+void *
+__wrap_rte_zmalloc(const char *type, size_t size, unsigned int align)
+{
+	return __wrap_rte_zmalloc_socket(type, size, align, SOCKET_ID_ANY);
+}
+
 /* Also called by DPDK's libraries, which free a port's private data. */
 void
 rte_free(void *memory)
@@ -120,11 +127,14 @@ rte_free(void *memory)
 static void
 poison_around(struct rte_mempool *pool, void *arg, void *object, unsigned int index)
 {
+	struct rte_mempool_objhdr *header = rte_mempool_get_header(object);
 	char *end = (char *)object + pool->elt_size;
 
 	(void)arg;
 	(void)index;
 	ASAN_POISON_MEMORY_REGION((char *)object - pool->header_size, pool->header_size);
+	/* DPDK reads it for an mbuf that has pointed elsewhere. */
+	ASAN_UNPOISON_MEMORY_REGION(&header->iova, sizeof(header->iova));
 	ASAN_POISON_MEMORY_REGION(end, pool->trailer_size);
 }
 

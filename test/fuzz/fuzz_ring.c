@@ -31,6 +31,9 @@ static struct {
 	unsigned int count, next;
 } peer;
 
+/* The application keeps what the next burst receives. */
+static bool keeps;
+
 /* The posted buffers are such that what is written there can be read back. */
 static bool honest;
 
@@ -107,6 +110,20 @@ near_cursor(struct fuzz_input *in)
 	return &world.end->ring->desc[(world.end->cursor + fuzz_u8(in)) & world.end->mask];
 }
 
+/* The first byte of a slot's bytes, which ip mode looks at. */
+static uint8_t *
+first_byte_near(struct fuzz_input *in)
+{
+	uint16_t ahead = (uint16_t)(fuzz_u8(in) % RTE_MAX(world_slots(), 1u));
+	uint16_t index = (uint16_t)(world.end->cursor + ahead);
+	const struct mif_desc *desc = &world.end->ring->desc[index & world.end->mask];
+	struct mif_span region = world_region(desc->region);
+
+	if (world.cfg.role == MIF_CLIENT && world_slots() != 0)
+		return world_slot_data(index);
+	return desc->offset < region.size ? region.base + desc->offset : world_region(1).base;
+}
+
 /* The further a change lies in the future, the less it depends on what comes before. */
 static void
 add_change(struct fuzz_input *in)
@@ -122,6 +139,10 @@ add_change(struct fuzz_input *in)
 		change->to = (uint8_t *)world_peer_index();
 		change->bytes = sizeof(uint16_t);
 		change->value = kind < 50 ? world_honest_index(fuzz_u8(in)) : fuzz_u16(in);
+	} else if (kind < 110 && !world.cfg.transmit) {
+		change->to = first_byte_near(in);
+		change->bytes = 1;
+		change->value = fuzz_u8(in);
 	} else if (kind < 240) {
 		change->to = (uint8_t *)near_cursor(in);
 		change->bytes = sizeof(change->value);
@@ -139,11 +160,26 @@ add_change(struct fuzz_input *in)
 	peer.count++;
 }
 
+/* What comes in ip mode is of either version. */
+static void
+write_first_byte(uint16_t index, const struct mif_desc *desc)
+{
+	uint8_t byte = desc->length % 4 == 3 ? 0x60 : 0x45;
+
+	if (world.cfg.transmit || world.cfg.mode == MIF_MODE_ETHERNET)
+		return;
+	if (world.cfg.role == MIF_CLIENT)
+		*world_slot_data(index) = byte;
+	else
+		world_region(desc->region).base[desc->offset] = byte;
+}
+
 /* A run of slots that a decent peer would have filled, or posted. */
 static void
 fill_decently(struct fuzz_input *in)
 {
-	uint32_t count = fuzz_u8(in) % (world.end->size + 1);
+	uint32_t most = world.cfg.transmit ? world.end->size : world_slots();
+	uint32_t count = fuzz_u8(in) % (most + 1);
 	uint32_t length = fuzz_u16(in) % 2049;
 	uint32_t chain = fuzz_range(in, 1, 4);
 	uint64_t size = world.cfg.role == MIF_SERVER ? world_region(1).size : 1 << 17;
@@ -160,6 +196,7 @@ fill_decently(struct fuzz_input *in)
 		if (world.cfg.role == MIF_CLIENT)
 			desc.length %= world.end->buffer_size + 1;
 		world.end->ring->desc[at] = desc;
+		write_first_byte((uint16_t)(world.end->cursor + i), &desc);
 	}
 	/* One that takes back what it has posted before is not decent. */
 	honest = length != 0 && (uint64_t)world.end->size * length < size - length &&
@@ -182,7 +219,9 @@ receive(uint16_t count)
 	peer.watching = false;
 	if (quiet)
 		check_after_rx(mbufs, done);
-	world_free(mbufs, done);
+	if (keeps)
+		world_hold(mbufs, done);
+	world_free(mbufs, keeps ? 0 : done);
 }
 
 /* A server that takes slots before they are published takes them while they are being filled. */
@@ -238,6 +277,7 @@ burst(struct fuzz_input *in)
 	honest = honest && peer.count == 0 && !peer.follows;
 	peer.count = 0;
 	peer.follows = false;
+	keeps = false;
 }
 
 /* Other users of the pool may leave little. */
@@ -245,14 +285,16 @@ static void
 burst_with_few_mbufs(struct fuzz_input *in)
 {
 	struct rte_mbuf *taken[1023];
-	unsigned int left = fuzz_u8(in);
-	unsigned int count = rte_mempool_avail_count(world.pool) - left;
+	unsigned int available = rte_mempool_avail_count(world.pool);
+	unsigned int count = available - RTE_MIN(available, (unsigned int)fuzz_u8(in));
 	struct rte_mbuf *mbufs[WORLD_BURST_MAX];
 	uint16_t done;
 
 	if (world.cfg.transmit)
 		return;
-	FUZZ_CHECK(rte_mempool_get_bulk(world.pool, (void **)taken, count) == 0, "no mbufs");
+	/* None of none is an error for an empty pool. */
+	FUZZ_CHECK(count == 0 || rte_mempool_get_bulk(world.pool, (void **)taken, count) == 0,
+			"no mbufs");
 	check_before_rx(WORLD_BURST_MAX);
 	done = world_burst(mbufs, WORLD_BURST_MAX);
 	check_after_rx(mbufs, done);
@@ -263,10 +305,16 @@ burst_with_few_mbufs(struct fuzz_input *in)
 static void
 step(struct fuzz_input *in)
 {
-	switch (fuzz_u8(in) % 8) {
+	uint8_t kind = fuzz_u8(in);
+
+	switch (kind % 8) {
 	case 0:
 	case 1:
 		honest = false;
+		if (kind == 8 && !world.cfg.transmit) {
+			*first_byte_near(in) = fuzz_u8(in);
+			break;
+		}
 		*near_cursor(in) = world_read_desc(in);
 		break;
 	case 2:
@@ -288,10 +336,15 @@ step(struct fuzz_input *in)
 		world.end->ring->flags = fuzz_u8(in) & 1;
 		break;
 	case 6:
-		if (fuzz_u8(in) < 64 && peer.count == 0 && !peer.follows) {
+		if (kind == 6 && peer.count == 0 && !peer.follows) {
 			burst_with_few_mbufs(in);
 			break;
 		}
+		if (kind == 14) {
+			world_free_held(fuzz_u8(in));
+			break;
+		}
+		keeps = kind == 22;
 		/* fall through */
 	default:
 		burst(in);
@@ -309,6 +362,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	peer.count = 0;
 	peer.follows = false;
 	honest = false;
+	keeps = false;
 	for (int i = 0; i < STEPS_MAX && in.left != 0; i++)
 		step(&in);
 	return 0;

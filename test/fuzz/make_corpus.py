@@ -7,6 +7,7 @@ have once made a target fail.
 The bytes are what the targets' read functions take; an input that ends early goes on with zeros.
 """
 
+import itertools
 import struct
 from pathlib import Path
 from typing import Dict, List
@@ -75,10 +76,12 @@ def conn() -> Dict[str, bytes]:
 
 
 def ring_cfg(role: int, transmit: bool, log2: int = 5, bsize: int = 300, first: int = 0,
-             scatter: bool = True, pool: int = 2, simd: int = 0) -> bytes:
+             scatter: bool = True, pool: int = 2, simd: int = 0, ip: bool = False,
+             zero_copy: bool = False, exposed: bool = True, seed: int = 0) -> bytes:
     bits = role | transmit << 1 | scatter << 2 | pool << 3 | simd << 5
-    return struct.pack("<BBHH", bits, (log2 - 1) % 8 if log2 <= 8 else 250 + (log2 - 9 + 2) % 6,
-                       bsize, first)
+    kind = ip | zero_copy << 1 | (not exposed) << 2 | seed << 3
+    return struct.pack("<BBBHH", bits, (log2 - 1) % 8 if log2 <= 8 else 250 + (log2 - 9 + 2) % 6,
+                       kind, bsize, first)
 
 
 def fill(count: int, length: int, chain: int = 1) -> bytes:
@@ -107,7 +110,7 @@ def ring() -> Dict[str, bytes]:
         seeds[f"{name}-rx-chains"] = rx + fill(32, 290, 3) + burst(64) + fill(31, 290, 4) + burst(9)
         seeds[f"{name}-rx-one-room"] = (ring_cfg(role, False, scatter=False, pool=0) +
                                         fill(16, 60) + burst(8) + fill(16, 300) + burst(8))
-        seeds[f"{name}-rx-few-mbufs"] = rx + fill(32, 250, 4) + bytes([6, 0, 5]) + burst(20)
+        seeds[f"{name}-rx-few-mbufs"] = rx + fill(32, 250, 4) + bytes([6, 5]) + burst(20)
         seeds[f"{name}-rx-changes"] = rx + fill(32, 64) + change * 3 + burst(32)
         seeds[f"{name}-rx-follows"] = rx + follow + burst(64) + follow + burst(64)
         seeds[f"{name}-rx-jump"] = rx + bytes([5, 0, 0xff, 0x7f, 0]) + burst(10)
@@ -120,6 +123,79 @@ def ring() -> Dict[str, bytes]:
     return seeds
 
 
+def ring_kinds() -> Dict[str, bytes]:
+    """fuzz_ring: the same with ip mode, and with zero-copy of each role."""
+    seeds = {}
+    kinds = {"ip": {"ip": True}, "zc": {"zero_copy": True}, "zc-ip": {"zero_copy": True, "ip": True},
+             "zc-hidden": {"zero_copy": True, "exposed": False}}
+    emptied, hold, free, not_ip = bytes([2, 255]), bytes([22]), bytes([14, 200]), bytes([8, 2, 0x12])
+    other_ip = bytes([8, 3, 0x60])
+    for (role, name), (kind, what) in itertools.product(((CLIENT, "client"), (SERVER, "server")),
+                                                        kinds.items()):
+        rx = ring_cfg(role, False, bsize=1500, first=65530, **what)
+        tx = ring_cfg(role, True, bsize=1500, first=65530, seed=30, **what)
+        small = ring_cfg(role, False, pool=1, bsize=300, scatter=False, **what)
+        change = bytes([4, 3, 105, 1, 2, 0x12])
+        seeds[f"{name}-{kind}-rx"] = rx + fill(20, 64) + burst(20) + fill(32, 600) + burst(40)
+        seeds[f"{name}-{kind}-rx-chains"] = rx + fill(32, 603, 3) + burst(64) + fill(9, 603, 4) + burst(9)
+        seeds[f"{name}-{kind}-rx-held"] = ((rx + fill(20, 600) + hold + burst(20) + fill(9, 700)) +
+                                           (hold + burst(9) + free + fill(20, 900, 2) + burst(64)))
+        seeds[f"{name}-{kind}-rx-few-mbufs"] = rx + fill(32, 900, 2) + bytes([6, 5]) + burst(64)
+        seeds[f"{name}-{kind}-rx-one-room"] = (small + fill(16, 60) + burst(8) + fill(16, 120, 2) +
+                                               burst(9) + fill(16, 290) + burst(9))
+        seeds[f"{name}-{kind}-rx-first-byte"] = ((rx + fill(20, 64) + not_ip + other_ip + burst(20)) +
+                                                 (fill(20, 600) + change * 2 + burst(20)))
+        seeds[f"{name}-{kind}-rx-follows"] = rx + (bytes([5, 255, 0]) + burst(64)) * 2
+        seeds[f"{name}-{kind}-tx"] = ((tx + fill(32, 1500) + burst(3, 60, 61, 64) + emptied) +
+                                      burst(30, *[700] * 30) + emptied + burst(2, 15, 14))
+        seeds[f"{name}-{kind}-tx-chains"] = ((tx + fill(32, 1500) + bytes([7, 3])) +
+                                             b"\xfb" + struct.pack("<4H", 10, 0, 20, 1600) +
+                                             b"\xfe" + struct.pack("<40H", *[100] * 40) +
+                                             b"\xfb" + struct.pack("<4H", 14, 600, 1, 1))
+    return seeds
+
+
+def moments(cfg: bytes, half: int, length: int, offset: int, sent: bytes = b"") -> bytes:
+    """A decent peer, but for the descriptor of the first slot, of which half is written anew in front
+    of the burst's first read; of its second, in the next round; and so on."""
+    steps = b""
+    for moment in range(60):
+        change = bytes([4, 120 + half, moment, 0, 0x42]) + struct.pack("<HHII", 0, 0, length, offset)
+        steps += fill(2, 600) + change + bytes([7, 2]) + sent * 2 + emptied_by(cfg)
+    return cfg + steps
+
+
+def emptied_by(cfg: bytes) -> bytes:
+    """A server that has taken all, for a client that sends."""
+    return bytes([2, 255]) if cfg[0] & 3 == 2 else b""
+
+
+def slots(count: int, length: int) -> bytes:
+    """A packet of so many slots of any length."""
+    return b"".join(bytes([0, slot, 0x30]) + struct.pack("<HHHH", length, 0, 1, slot + 1 != count)
+                    for slot in range(count)) + bytes([2, count, 7, 4])
+
+
+def ring_defences() -> Dict[str, bytes]:
+    """fuzz_ring: what devtools/mutate.py shows to be noticed."""
+    seeds = {}
+    one = struct.pack("<BH", 0, 600)
+    for name, what in {"copy": {}, "zc": {"zero_copy": True}, "ip": {"ip": True}}.items():
+        for role, of in ((CLIENT, "client"), (SERVER, "server")):
+            rx = ring_cfg(role, False, log2=7, bsize=1500, **what)
+            tx = ring_cfg(role, True, log2=7, bsize=1500, seed=1, **what)
+            for half, word in enumerate(("length", "offset")):
+                seeds[f"{of}-{name}-rx-again-{word}"] = moments(rx, half, 60000, 0xf0000000)
+                seeds[f"{of}-{name}-tx-again-{word}"] = moments(tx, half, 60000, 0xf0000000, one)
+            bad = b"".join(bytes([0, slot, 0x60]) + struct.pack("<HHB", 0, 0, 0)
+                           for slot in range(60))
+            seeds[f"{of}-{name}-rx-all-bad"] = rx + bad + bytes([2, 60]) + burst(8) + burst(33)
+            large = ring_cfg(role, False, log2=7, bsize=2048, **what)
+            seeds[f"{of}-{name}-rx-too-long"] = large + slots(40, 1900) + slots(34, 1900)
+    seeds["server-copy-rx-too-long-in-two"] = ring_cfg(SERVER, False) + slots(2, 40000)
+    return seeds
+
+
 def race() -> Dict[str, bytes]:
     """fuzz_race: a configuration, two seeds, how often indices are written, and how wildly."""
     seeds = {}
@@ -128,7 +204,11 @@ def race() -> Dict[str, bytes]:
             for number, (indices, wild) in enumerate(((40, 0), (128, 8), (10, 128))):
                 cfg = ring_cfg(role, transmit, log2=3 + 2 * number, pool=number, simd=number)
                 name = f"{'server' if role else 'client'}-{'tx' if transmit else 'rx'}-{number}"
-                seeds[name] = cfg + struct.pack("<IIBB", 77, 1234567 + number, indices, wild)
+                rest = struct.pack("<IIBB", 77, 1234567 + number, indices, wild)
+                seeds[name] = cfg + rest
+                ip, zero_copy = number != 1, number != 0
+                cfg = ring_cfg(role, transmit, log2=5, ip=ip, zero_copy=zero_copy)
+                seeds[f"{name}{'-zc' * zero_copy}{'-ip' * ip}"] = cfg + rest
     return seeds
 
 
@@ -181,7 +261,7 @@ def handshake() -> Dict[str, bytes]:
 
 
 def main() -> None:
-    targets = {"fuzz_msg": msg, "fuzz_conn": conn, "fuzz_devargs": devargs, "fuzz_ring": ring,
+    targets = {"fuzz_msg": msg, "fuzz_conn": conn, "fuzz_devargs": devargs, "fuzz_ring": lambda: {**ring(), **ring_kinds(), **ring_defences()},
                "fuzz_race": race, "fuzz_handshake": handshake}
     for target, make in targets.items():
         folder = CORPUS / target

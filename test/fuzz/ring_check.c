@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+#include "memif_zc_ring.h"
+#include "memif_zc_server.h"
 #include "ring_check.h"
 
 #define SLOTS_MAX (1u << MIF_LOG2_RING_MAX)
@@ -13,12 +15,15 @@ struct piece {
 /* A packet that has to be received. */
 struct wanted {
 	uint32_t first_piece, pieces;
-	uint64_t length;
+	uint64_t length; /* with the header that ip mode puts in front */
+	bool ipv6;
 };
 
 /* A packet that is to be sent. */
 struct outgoing {
 	uint64_t seed, length;
+	uint32_t l2;	/* bytes of it that are not sent */
+	uint32_t slots; /* that it takes in a ring of a client with zero-copy, if they suffice */
 };
 
 static struct piece pieces[SLOTS_MAX];
@@ -28,6 +33,7 @@ static uint32_t wanted_count, outgoing_count, asked_for;
 static uint64_t dropped;
 static struct mif_counters counters;
 static uint16_t cursor, published;
+static uint16_t head, given; /* of the kinds of zero-copy */
 static uint8_t ring_copy[sizeof(struct mif_ring) + SLOTS_MAX * sizeof(struct mif_desc)];
 
 static const struct mif_desc *
@@ -42,6 +48,8 @@ remember(void)
 	counters = world.queue->counters;
 	cursor = world.end->cursor;
 	published = *world.end->own_index;
+	head = world_is_zc_client() ? world.end->zc->head : 0;
+	given = world_lends() ? atomic_load(&world.end->loans->given) : 0;
 	memcpy(ring_copy, world.end->ring, mif_ring_bytes(world.cfg.log2));
 }
 
@@ -52,15 +60,12 @@ remember(void)
 static const uint8_t *
 bytes_of(uint16_t index, const struct mif_desc *desc)
 {
-	const struct mif_ring_end *end = world.end;
 	struct mif_span region = world_region(desc->region);
 
 	if (desc->length == 0)
 		return NULL;
 	if (world.cfg.role == MIF_CLIENT && !world.cfg.transmit)
-		return desc->length > end->buffer_size ?
-				NULL :
-				end->buffers + (size_t)(index % end->size) * end->stride;
+		return desc->length > world_slot_room(index) ? NULL : world_slot_data(index);
 	if (desc->offset > region.size || desc->length > region.size - desc->offset)
 		return NULL;
 	return region.base + desc->offset;
@@ -72,8 +77,9 @@ look_at(uint16_t index, uint32_t slots, struct wanted *packet)
 {
 	uint64_t limit = world.cfg.scatter ? MIF_PACKET_MAX : world.queue->room;
 
-	packet->length = 0;
+	packet->length = mif_l2_added(world.cfg.mode);
 	packet->pieces = slots;
+	packet->ipv6 = false;
 	for (uint32_t i = 0; i < slots; i++) {
 		const struct mif_desc *desc = slot((uint16_t)(index + i));
 		const uint8_t *data = bytes_of((uint16_t)(index + i), desc);
@@ -82,6 +88,10 @@ look_at(uint16_t index, uint32_t slots, struct wanted *packet)
 			return false;
 		pieces[packet->first_piece + i] = (struct piece){ data, desc->length };
 		packet->length += desc->length;
+		if (i == 0 && world.cfg.mode == MIF_MODE_IP && (*data >> 4) != 4 &&
+				(*data >> 4) != 6)
+			return false;
+		packet->ipv6 |= i == 0 && (*data >> 4) == 6;
 	}
 	return packet->length <= limit;
 }
@@ -97,7 +107,7 @@ check_before_rx(uint16_t count)
 	asked_for = count;
 	wanted_count = 0;
 	dropped = 0;
-	if (ready > world.end->size)
+	if (ready > world_slots())
 		return;
 	while (wanted_count < count) {
 		for (slots = 0; slots < ready && (slot((uint16_t)(index + slots))->flags & 1) != 0;)
@@ -126,10 +136,26 @@ in_ring(const struct piece *piece)
 			ring < piece->data + piece->length;
 }
 
+static uint32_t
+check_header(const struct rte_mbuf *mbuf, const struct wanted *packet)
+{
+	static const uint8_t ipv4[] = { 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0x08, 0x00 };
+	static const uint8_t ipv6[] = { 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0x86, 0xdd };
+
+	if (world.cfg.mode == MIF_MODE_ETHERNET)
+		return 0;
+	FUZZ_CHECK(mbuf->data_len >= sizeof(ipv4) &&
+					memcmp(rte_pktmbuf_mtod(mbuf, const uint8_t *),
+							packet->ipv6 ? ipv6 : ipv4,
+							sizeof(ipv4)) == 0,
+			"another header in front");
+	return sizeof(ipv4);
+}
+
 static void
 compare(const struct rte_mbuf *mbuf, const struct wanted *packet)
 {
-	uint32_t in_mbuf = 0, in_piece, part;
+	uint32_t in_mbuf = check_header(mbuf, packet), in_piece, part;
 
 	FUZZ_CHECK(mbuf->pkt_len == packet->length, "%u bytes", mbuf->pkt_len);
 	for (uint32_t i = 0; i < packet->pieces; i++) {
@@ -153,6 +179,46 @@ compare(const struct rte_mbuf *mbuf, const struct wanted *packet)
 	}
 }
 
+/* What our index must be after so many slots were taken. */
+static uint16_t
+index_after(uint16_t taken)
+{
+	uint16_t ahead = world.cfg.role == MIF_CLIENT ? (uint16_t)world.end->size : 0;
+
+	if (world_is_zc_client())
+		return world.end->zc->head == head ? *world.end->own_index : world.end->zc->head;
+	if (world_lends())
+		return atomic_load(&world.end->loans->given) == given ?
+				published :
+				atomic_load(&world.end->loans->given);
+	return taken == 0 ? published : (uint16_t)(world.end->cursor + ahead);
+}
+
+/* A client with zero-copy has posted mbufs, or the ring's buffers in their place. */
+static void
+put_posted(struct mif_ring *copy)
+{
+	const struct mif_zc_ring *zc = world.end->zc;
+
+	FUZZ_CHECK((uint16_t)(zc->head - world.end->cursor) <= world.end->size, "posted twice");
+	for (uint16_t i = head; i != zc->head; i++) {
+		uint32_t at = i % world.end->size;
+		bool copied = world.cfg.exposed ? zc->copied[at] : true;
+		struct mif_span region = world_region(1);
+
+		copy->desc[at] = (struct mif_desc){
+			.region = copied ? 0 : 1,
+			.length = copied ? RTE_MIN(world.end->buffer_size, zc->room) : zc->room,
+			.offset = copied ? world.end->buffers_offset + at * world.end->stride :
+					   (uint32_t)(world_slot_data(i) - region.base),
+		};
+		FUZZ_CHECK(copied ||
+						(copy->desc[at].offset < region.size &&
+								zc->room <= region.size - copy->desc[at].offset),
+				"posted outside the region");
+	}
+}
+
 /*
  * The ring as it must look now: only our index has changed, and of the slots that were taken a
  * client's are posted anew, and a server's have lost NEXT, which stock clients never clear.
@@ -161,15 +227,17 @@ static void
 check_ring(void)
 {
 	struct mif_ring *copy = (struct mif_ring *)(void *)ring_copy;
-	uint16_t ahead = world.cfg.role == MIF_CLIENT ? (uint16_t)world.end->size : 0;
 	uint16_t taken = (uint16_t)(world.end->cursor - cursor);
 
-	*mif_ring_index(copy, world.cfg.role) = taken == 0 ? published :
-							     (uint16_t)(world.end->cursor + ahead);
+	*mif_ring_index(copy, world.cfg.role) = index_after(taken);
+	if (world_is_zc_client())
+		put_posted(copy);
 	for (uint32_t i = 0; i < taken; i++) {
 		uint32_t at = (uint16_t)(cursor + i) % world.end->size;
 		struct mif_desc *desc = &copy->desc[at];
 
+		if (world_is_zc_client())
+			continue;
 		if (world.cfg.role == MIF_CLIENT)
 			*desc = (struct mif_desc){
 				.length = world.end->buffer_size,
@@ -186,7 +254,8 @@ void
 check_after_rx(struct rte_mbuf **mbufs, uint16_t done)
 {
 	const struct mif_counters *now = &world.queue->counters;
-	uint64_t lost = now->bad_desc - counters.bad_desc + now->too_long - counters.too_long;
+	uint64_t lost = now->bad_desc - counters.bad_desc + now->too_long - counters.too_long +
+			now->not_ip - counters.not_ip;
 
 	FUZZ_CHECK(done <= wanted_count, "%u packets, not %u", done, wanted_count);
 	FUZZ_CHECK(lost <= dropped, "%u dropped, not %u", (unsigned int)lost,
@@ -203,13 +272,32 @@ check_after_rx(struct rte_mbuf **mbufs, uint16_t done)
 	check_ring();
 }
 
+/* Each segment has a slot of its own, or several of the ring's buffers. */
+static uint32_t
+slots_of(const struct rte_mbuf *mbuf, uint32_t l2)
+{
+	uint32_t slots = 0, part;
+
+	for (; world_is_zc_client() && mbuf != NULL; mbuf = mbuf->next) {
+		part = RTE_MIN(l2, (uint32_t)mbuf->data_len);
+		l2 -= part;
+		slots += (mbuf->data_len - part + world.end->buffer_size - 1) /
+				world.end->buffer_size;
+	}
+	return slots;
+}
+
 void
 check_before_tx(struct rte_mbuf **mbufs, uint16_t count, uint64_t first)
 {
 	remember();
 	outgoing_count = count;
-	for (uint16_t i = 0; i < count; i++)
-		outgoing[i] = (struct outgoing){ first + i, world_length(mbufs[i]) };
+	for (uint16_t i = 0; i < count; i++) {
+		uint64_t length = world_length(mbufs[i]);
+		uint32_t l2 = world_l2(first + i, length);
+
+		outgoing[i] = (struct outgoing){ first + i, length, l2, slots_of(mbufs[i], l2) };
+	}
 }
 
 /* Slots that can be filled, by the peer's index. */
@@ -227,14 +315,16 @@ static bool
 must_be_dropped(const struct outgoing *packet)
 {
 	return packet->length == 0 || packet->length > MIF_PACKET_MAX ||
-			(world.cfg.role == MIF_CLIENT && packet->length > world.end->capacity);
+			(world.cfg.mode == MIF_MODE_IP && packet->l2 == 0) ||
+			(world.cfg.role == MIF_CLIENT &&
+					packet->length - packet->l2 > world.end->capacity);
 }
 
 /* The bytes of the packet that begins in this slot; returns the slots that it takes. */
 static uint16_t
 read_back(uint16_t index, const struct outgoing *packet)
 {
-	uint64_t place = 0;
+	uint64_t place = packet->l2;
 	uint16_t slots = 0;
 	bool more = true;
 
@@ -273,8 +363,12 @@ check_waiting(const struct outgoing *packet)
 		else if (bytes_of(index, slot(index)) != NULL)
 			space += slot(index)->length;
 	}
-	FUZZ_CHECK(space < packet->length, "%u bytes wait, though %u are free",
-			(unsigned int)packet->length, (unsigned int)space);
+	if (world_is_zc_client() && packet->slots <= world.end->size)
+		FUZZ_CHECK(packet->slots > free, "%u slots wait, though %u are free", packet->slots,
+				free);
+	else
+		FUZZ_CHECK(space < packet->length - packet->l2, "%u bytes wait, though %u are free",
+				(unsigned int)packet->length, (unsigned int)space);
 }
 
 void

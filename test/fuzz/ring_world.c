@@ -2,6 +2,7 @@
 
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include <ethdev_driver.h>
 #include <rte_mbuf.h>
 #include <rte_vect.h>
@@ -12,10 +13,11 @@
 #include "memif_ctrl.h"
 #include "memif_layout.h"
 #include "memif_region.h"
+#include "memif_zc_ring.h"
+#include "memif_zc_server.h"
 #include "ring_world.h"
 
 #define PAGE 4096
-#define POOL_SIZE 1023
 
 /* Room of region 0 (ring, and a client's buffers) and of the two further ones, whole pages. */
 static const size_t room[WORLD_REGIONS] = { 2 << 20, 1 << 17, PAGE, 0 };
@@ -51,11 +53,11 @@ world_init(void)
 	fuzz_eal_init();
 	for (size_t i = 0; i < COUNT_OF(mbuf_rooms); i++) {
 		snprintf(name, sizeof(name), "rx%zu", i);
-		rx_pools[i] = fuzz_pool(name, POOL_SIZE, mbuf_rooms[i]);
+		rx_pools[i] = fuzz_pool(name, WORLD_MBUFS, mbuf_rooms[i]);
 		/* Received bytes start behind it. */
 		rte_mempool_obj_iter(rx_pools[i], poison_headroom, NULL);
 	}
-	tx_pool = fuzz_pool("tx", POOL_SIZE, 2048);
+	tx_pool = fuzz_pool("tx", WORLD_MBUFS, 2048);
 	for (int i = 0; i < WORLD_REGIONS && room[i] != 0; i++) {
 		at = mmap(NULL, room[i] + 2 * PAGE, PROT_NONE,
 				MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -70,8 +72,13 @@ world_read_cfg(struct fuzz_input *in)
 {
 	uint8_t bits = fuzz_u8(in);
 	uint8_t size = fuzz_u8(in);
+	uint8_t kind = fuzz_u8(in);
 	struct world_cfg cfg = {
 		.role = (bits & 1) != 0 ? MIF_SERVER : MIF_CLIENT,
+		.mode = (kind & 1) != 0 ? MIF_MODE_IP : MIF_MODE_ETHERNET,
+		.zero_copy = (kind & 2) != 0,
+		.exposed = (kind & 4) == 0,
+		.seed = kind >> 3,
 		.transmit = (bits & 2) != 0,
 		.scatter = (bits & 4) != 0,
 		.pool = (bits >> 3) % 4 % COUNT_OF(mbuf_rooms),
@@ -142,15 +149,19 @@ mif_region_share(void)
 {
 }
 
+/* With zero-copy a client has files of EAL's. */
 void
 mif_region_close(struct mif_region *region)
 {
-	FUZZ_CHECK(region->fd < 0, "fd %d", region->fd);
+	if (region->fd >= 0)
+		close(region->fd);
+	region->fd = -1;
 }
 
 void
 mif_region_release(struct mif_region *region)
 {
+	mif_region_close(region);
 	*region = MIF_REGION_NONE;
 }
 
@@ -175,16 +186,20 @@ connect_link(const struct world_cfg *cfg, enum mif_dir dir)
 	struct mif_link_cfg wanted = {
 		.log2_ring_size = cfg->log2,
 		.buffer_size = cfg->buffer_size,
-		.max_regions = 1,
+		.max_regions = cfg->exposed ? MIF_REGIONS_MAX : 1,
 		.socket = SOCKET_ID_ANY,
+		.zero_copy = cfg->zero_copy ? &world.dev : NULL,
 	};
 	const char *why = NULL;
 	int ret = 0;
 
 	geometry->rings[dir] = 1;
 	if (cfg->role == MIF_CLIENT) {
+		mif_ctrl_lock();
 		ret = mif_link_build(link, geometry, &wanted, &why);
+		mif_ctrl_unlock();
 	} else {
+		link->lends = cfg->zero_copy;
 		geometry->ring[dir][0].log2_ring_size = cfg->log2;
 		link->event_fds[dir][0] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 		take_regions(link, cfg);
@@ -204,32 +219,92 @@ move_on(struct mif_ring_end *end, uint16_t first)
 	end->limit = first;
 	*end->own_index = (uint16_t)(*end->own_index + first);
 	*world_peer_index() = first;
+	if (world_is_zc_client())
+		end->zc->head = first;
+	if (world_lends()) {
+		atomic_store(&end->loans->given, first);
+		atomic_store(&end->loans->taken, first);
+		atomic_store(&end->loans->lent, first);
+	}
+}
+
+/* What memif_attach.c and the set-up of queues do for the kinds of port. */
+static void
+equip(struct mif_queue *queue, struct mif_ring_end *end, const struct world_cfg *cfg)
+{
+	static const struct rte_ether_addr own = { { 2, 0, 0, 0, 0, 1 } }, theirs = { { 2 } };
+
+	mif_l2_init(&queue->l2, &own, &theirs);
+	queue->free_thresh = cfg->transmit && cfg->zero_copy ? 8u * cfg->pool : 0;
+	if (world_is_zc_client() && !cfg->transmit)
+		mif_zc_ring_start(queue, end, cfg->mode);
+	if (world_lends()) {
+		mif_lend_setup_queue(queue, cfg->mode, "fuzz");
+		mif_lend_attach(end, queue);
+	}
+}
+
+/* The end of the connection: now no mbuf is missing. */
+static void
+end_connection(void)
+{
+	world_free_held(UINT32_MAX);
+	if (world.link == NULL)
+		return;
+	mif_link_free(world.link);
+	mif_queue_drop(world.queue);
+	FUZZ_CHECK(rte_mempool_avail_count(world.pool) == WORLD_MBUFS,
+			"%u mbufs are lost at the end",
+			WORLD_MBUFS - rte_mempool_avail_count(world.pool));
+}
+
+/* mode=ip: what a peer has sent begins like IPv4, wherever it begins, until that is written over. */
+static void
+set_bytes(const struct world_cfg *cfg)
+{
+	const struct mif_span *region = &world.link->shared->regions[1];
+
+	if (cfg->mode == MIF_MODE_ETHERNET || cfg->transmit)
+		return;
+	if (cfg->role == MIF_SERVER)
+		memset(region->base, 0x45, region->size);
+	else
+		memset(world.end->buffers, 0x45, (size_t)world.end->stride << cfg->log2);
+	for (uint16_t i = 0; world_is_zc_client() && i < mif_zc_posted(world.end); i++)
+		*world_slot_data((uint16_t)(world.end->cursor + i)) = 0x45;
 }
 
 void
 world_start(const struct world_cfg *cfg)
 {
 	enum mif_dir dir = cfg->transmit == (cfg->role == MIF_CLIENT) ? MIF_C2S : MIF_S2C;
-	static struct rte_eth_dev_data data; /* a port without queues and offloads */
-	const struct mif_devargs args = { .role = cfg->role };
+	static struct rte_eth_dev_data data; /* a port without offloads */
+	static void *queues[1];
+	const struct mif_devargs args = {
+		.role = cfg->role,
+		.mode = cfg->mode,
+		.zero_copy = cfg->zero_copy,
+	};
 
+	end_connection();
 	world.cfg = *cfg;
-	world.seed = 1;
-	if (world.link != NULL) {
-		mif_link_free(world.link);
-		mif_queue_drop(world.queue);
-	}
+	world.seed = 1 + cfg->seed;
+	world.pool = cfg->transmit ? tx_pool : rx_pools[cfg->pool];
 	world.queue = mif_queue_create(0, SOCKET_ID_ANY);
 	FUZZ_CHECK(world.queue != NULL, "no queue");
+	mif_queue_set_pool(world.queue, world.pool, 0, cfg->scatter);
+	queues[0] = world.queue;
+	data.rx_queues = queues;
+	data.nb_rx_queues = 1;
+	world.dev.data = &data;
 	world.link = connect_link(cfg, dir);
 	world.end = world.link->ends[dir];
 	move_on(world.end, cfg->first);
-	world.pool = cfg->transmit ? tx_pool : rx_pools[cfg->pool];
-	mif_queue_set_pool(world.queue, world.pool, 0, cfg->scatter);
+	equip(world.queue, world.end, cfg);
 	mif_gate_open(&world.queue->gate, world.end);
 	rte_vect_set_max_simd_bitwidth(simd_widths[cfg->simd]);
-	world.dev.data = &data;
 	mif_burst_choose(&world.dev, &args);
+	set_bytes(cfg);
 }
 
 uint16_t *
@@ -257,7 +332,50 @@ world_farthest_index(void)
 
 	if (world.cfg.transmit && world.cfg.role == MIF_CLIENT)
 		return end->cursor;
-	return (uint16_t)(end->cursor + end->size);
+	return (uint16_t)(end->cursor + (world.cfg.transmit ? end->size : world_slots()));
+}
+
+/* Slots that a server with zero-copy has not given back when the next burst begins. */
+static uint16_t
+slots_out(void)
+{
+	const struct mif_loans *loans = world.end->loans;
+	uint16_t given = atomic_load(&loans->given);
+
+	while (given != world.end->cursor && mif_loan_over(&loans->slots[given & loans->mask]))
+		given++;
+	return (uint16_t)(world.end->cursor - given);
+}
+
+uint32_t
+world_slots(void)
+{
+	const struct mif_ring_end *end = world.end;
+
+	if (world_is_zc_client())
+		return mif_zc_posted(end);
+	return world_lends() ? end->size - slots_out() : end->size;
+}
+
+uint32_t
+world_slot_room(uint16_t index)
+{
+	const struct mif_ring_end *end = world.end;
+
+	if (!world_is_zc_client())
+		return end->buffer_size;
+	return end->zc->copied[index % end->size] ? end->zc->copied_room : end->zc->room;
+}
+
+uint8_t *
+world_slot_data(uint16_t index)
+{
+	const struct mif_ring_end *end = world.end;
+	uint32_t slot = index % end->size;
+
+	if (world_is_zc_client() && !end->zc->copied[slot])
+		return mif_zc_place(end->zc->mbufs[slot], world.cfg.mode);
+	return end->buffers + (size_t)slot * end->stride;
 }
 
 struct mif_span
@@ -322,144 +440,4 @@ world_read_desc(struct fuzz_input *in)
 		break;
 	}
 	return desc;
-}
-
-/* What a segment does not use is poisoned: a peer must not get to see other bytes. */
-static struct rte_mbuf *
-segment(uint16_t length, uint64_t seed, uint64_t *place)
-{
-	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(tx_pool);
-	uint8_t *data;
-
-	if (mbuf == NULL)
-		return NULL;
-	ASAN_UNPOISON_MEMORY_REGION(mbuf->buf_addr, mbuf->buf_len);
-	mbuf->data_len = length;
-	mbuf->data_off = (uint16_t)(mbuf->buf_len - length -
-			seed % 64 % (mbuf->buf_len - length + 1));
-	data = rte_pktmbuf_mtod(mbuf, uint8_t *);
-	for (uint16_t i = 0; i < length; i++)
-		data[i] = world_byte(seed, (*place)++);
-	ASAN_POISON_MEMORY_REGION(mbuf->buf_addr, mbuf->data_off);
-	ASAN_POISON_MEMORY_REGION(data + length, mbuf->buf_len - mbuf->data_off - length);
-	return mbuf;
-}
-
-struct rte_mbuf *
-world_packet(struct fuzz_input *in, unsigned int segments)
-{
-	uint64_t seed = world.seed++;
-	uint64_t place = 0;
-	struct rte_mbuf *head = NULL;
-	struct rte_mbuf **next = &head;
-
-	for (unsigned int i = 0; i < segments; i++) {
-		*next = segment(fuzz_u16(in) % 2049, seed, &place);
-		if (*next == NULL)
-			break;
-		next = &(*next)->next;
-		head->nb_segs = (uint16_t)(i + 1);
-	}
-	if (head != NULL)
-		head->pkt_len = (uint32_t)place;
-	return head;
-}
-
-uint64_t
-world_length(const struct rte_mbuf *mbuf)
-{
-	uint64_t length = 0;
-
-	for (; mbuf != NULL; mbuf = mbuf->next)
-		length += mbuf->data_len;
-	return length;
-}
-
-static uint64_t
-segments_of(struct rte_mbuf **mbufs, uint16_t count)
-{
-	uint64_t segments = 0;
-
-	for (uint16_t i = 0; i < count; i++)
-		segments += mbufs[i]->nb_segs;
-	return segments;
-}
-
-static void
-check_received(const struct rte_mbuf *mbuf)
-{
-	unsigned int segments = 0;
-	const struct rte_mbuf *part;
-
-	for (part = mbuf; part != NULL; part = part->next) {
-		segments++;
-		FUZZ_CHECK(part->data_off == RTE_PKTMBUF_HEADROOM, "data_off %u", part->data_off);
-		FUZZ_CHECK(part->data_len != 0 && part->data_len <= world.queue->room,
-				"data_len %u", part->data_len);
-		FUZZ_CHECK(rte_mbuf_refcnt_read(part) == 1 && part->pool == world.pool, "mbuf");
-		FUZZ_CHECK(part->ol_flags == 0 && part->tx_offload == 0, "flags");
-	}
-	FUZZ_CHECK(segments == mbuf->nb_segs, "%u segments, not %u", segments, mbuf->nb_segs);
-	FUZZ_CHECK(segments == 1 || world.cfg.scatter, "%u segments without scatter", segments);
-	FUZZ_CHECK(world_length(mbuf) == mbuf->pkt_len && mbuf->pkt_len <= MIF_PACKET_MAX,
-			"pkt_len %u", mbuf->pkt_len);
-}
-
-static void
-check_counters(const struct mif_counters *before, uint16_t done, uint64_t bytes)
-{
-	const struct mif_counters *now = &world.queue->counters;
-	uint64_t packets = now->packets - before->packets;
-	uint64_t dropped = now->too_long - before->too_long + now->empty - before->empty;
-
-	if (!world.cfg.transmit) {
-		FUZZ_CHECK(packets == done, "%u packets counted for %u", (unsigned int)packets,
-				done);
-		FUZZ_CHECK(now->bytes - before->bytes == bytes, "bytes counted for %u packets",
-				done);
-		return;
-	}
-	FUZZ_CHECK(packets + dropped == done, "%u sent and %u dropped for %u",
-			(unsigned int)packets, (unsigned int)dropped, done);
-	FUZZ_CHECK(dropped != 0 || now->bytes - before->bytes == bytes, "bytes counted");
-	FUZZ_CHECK(now->bytes - before->bytes <= bytes, "more bytes than there were");
-}
-
-uint16_t
-world_burst(struct rte_mbuf **mbufs, uint16_t count)
-{
-	const struct mif_counters before = world.queue->counters;
-	unsigned int available = rte_mempool_avail_count(world.pool);
-	uint64_t lengths[WORLD_BURST_MAX];
-	uint64_t segments, bytes = 0;
-	uint16_t done;
-
-	for (uint16_t i = 0; world.cfg.transmit && i < count; i++)
-		lengths[i] = world_length(mbufs[i]);
-	segments = world.cfg.transmit ? segments_of(mbufs, count) : 0;
-	done = world.cfg.transmit ? world.dev.tx_pkt_burst(world.queue, mbufs, count) :
-				    world.dev.rx_pkt_burst(world.queue, mbufs, count);
-	FUZZ_CHECK(done <= count, "%u packets for %u", done, count);
-	FUZZ_CHECK(mif_gate_idle(&world.queue->gate), "the gate says that a burst is inside");
-	for (uint16_t i = 0; i < done; i++) {
-		if (!world.cfg.transmit)
-			check_received(mbufs[i]);
-		bytes += world.cfg.transmit ? lengths[i] : mbufs[i]->pkt_len;
-	}
-	if (world.cfg.transmit)
-		available += (unsigned int)(segments - segments_of(mbufs + done, count - done));
-	else
-		available -= (unsigned int)segments_of(mbufs, done);
-	FUZZ_CHECK(rte_mempool_avail_count(world.pool) == available, "%u mbufs left, not %u",
-			rte_mempool_avail_count(world.pool), available);
-	check_counters(&before, done, bytes);
-	return done;
-}
-
-void
-world_free(struct rte_mbuf **mbufs, uint16_t count)
-{
-	rte_pktmbuf_free_bulk(mbufs, count);
-	FUZZ_CHECK(rte_mempool_avail_count(world.pool) == POOL_SIZE, "%u mbufs are lost",
-			POOL_SIZE - rte_mempool_avail_count(world.pool));
 }

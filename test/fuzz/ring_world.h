@@ -25,10 +25,14 @@
 
 #define WORLD_REGIONS 4
 #define WORLD_BURST_MAX 64
+#define WORLD_MBUFS 1023 /* of each pool */
 
 /** What an input chooses. */
 struct world_cfg {
 	enum mif_role role;
+	enum mif_mode mode;
+	bool zero_copy;
+	bool exposed; /**< client with zero-copy: the server takes the pool's memory as a region */
 	bool transmit;
 	bool scatter;
 	uint8_t log2;
@@ -36,17 +40,20 @@ struct world_cfg {
 	uint8_t simd;	      /**< width of vector instructions: which build of the bursts */
 	uint16_t buffer_size; /**< client */
 	uint16_t first;	      /**< both indices at the beginning */
+	uint8_t seed;	      /**< of the first packet's bytes */
 };
 
 /** All there is. */
 struct world {
 	struct world_cfg cfg;
-	struct rte_eth_dev dev; /**< its burst functions only */
+	struct rte_eth_dev dev; /**< its burst functions, and its queue as one for receive */
 	struct mif_queue *queue;
 	struct mif_link *link;
 	struct mif_ring_end *end; /**< of the link */
 	struct rte_mempool *pool; /**< of the packets of this direction */
 	uint64_t seed;		  /**< of the next packet's bytes */
+	uint32_t held;		  /**< mbufs of packets that the application keeps */
+	uint32_t held_lent;	  /**< those of them that point to a slot */
 };
 
 extern struct world world;
@@ -62,6 +69,28 @@ struct world_cfg world_read_cfg(struct fuzz_input *in);
 
 /** A descriptor of the input: near what is right, or anything. */
 struct mif_desc world_read_desc(struct fuzz_input *in);
+
+/** Does this link not copy, as a client or as a server? */
+static inline bool
+world_is_zc_client(void)
+{
+	return world.end->zc != NULL;
+}
+
+static inline bool
+world_lends(void)
+{
+	return world.end->loans != NULL;
+}
+
+/** Receive: slots that an honest peer may hand over at most, at the beginning of a burst. */
+uint32_t world_slots(void);
+
+/** Receive: bytes that a client takes from the server in a slot. */
+uint32_t world_slot_room(uint16_t index);
+
+/** Receive: where a server writes into a slot of a client's. */
+uint8_t *world_slot_data(uint16_t index);
 
 /** Where the peer's index lies, to be written. */
 uint16_t *world_peer_index(void);
@@ -81,20 +110,29 @@ struct mif_span world_region(uint16_t index);
 /** A packet to transmit, of `segments` parts with lengths from the input; NULL without mbufs. */
 struct rte_mbuf *world_packet(struct fuzz_input *in, unsigned int segments);
 
-/** The byte at a place of a packet that world_packet() has made with that seed. */
-static inline uint8_t
-world_byte(uint64_t seed, uint64_t place)
-{
-	return (uint8_t)((seed + place) * 167 + (place >> 8));
-}
+/**
+ * The byte at a place of a packet that world_packet() has made with that seed: in ip mode most are
+ * frames with IPv4 or IPv6, some with a VLAN tag, some with neither.
+ */
+uint8_t world_byte(uint64_t seed, uint64_t place);
+
+/** mode=ip: bytes in front of its IP header, 0 if it has none; what is not sent. */
+uint32_t world_l2(uint64_t seed, uint64_t length);
 
 /** Bytes of a packet, by its segments. */
 uint64_t world_length(const struct rte_mbuf *mbuf);
 
+/** Keep received packets, as an application does, until the next connection or world_free_held(). */
+void world_hold(struct rte_mbuf **mbufs, uint16_t count);
+
+/** Free some of them, from the last one on. */
+void world_free_held(uint32_t count);
+
 /** Call the burst function of this role and direction; checks what holds whatever the peer does. */
 uint16_t world_burst(struct rte_mbuf **mbufs, uint16_t count);
 
-/** Free received packets, or those that were not sent; then no mbuf is missing. */
+/** Free received packets, or those that were not sent; then no mbuf is missing but those that are held,
+ * and those in the ring. */
 void world_free(struct rte_mbuf **mbufs, uint16_t count);
 
 #endif /* RING_WORLD_H */
