@@ -31,12 +31,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mutation_table import (DOCUMENT_HEAD, DRIVER, Entry, Problem, ROOT, check, environment, line_of,
-                            mutated, nodes_of, pytest_command, read_table, read_untested)
+from mutation_table import (DOCUMENT_HEAD, DRIVER, FUZZ, Entry, Problem, ROOT, check, environment,
+                            line_of, mutated, nodes_of, pytest_command, read_table, read_untested)
 
 WORK = ROOT / "build-mutate"
 SOURCE = WORK / "source"
 BUILD = WORK / "build"
+FUZZ_BUILD = WORK / "build-fuzz"
 MUTANTS = WORK / "mutants"
 RESULTS = WORK / "results.json"
 
@@ -77,11 +78,17 @@ def copy_source() -> None:
         (SOURCE / "deps").symlink_to(ROOT / "deps")
 
 
-def run_build(targets: list[str]) -> None:
-    if not (BUILD / "build.ninja").is_file():
-        command = ["meson", "setup", "-Dbuildtype=release", str(BUILD), str(SOURCE)]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    result = subprocess.run(["ninja", *NINJA_OPTIONS, "-C", str(BUILD), *targets], text=True,
+def run_build(targets: list[str], build: Path = BUILD) -> None:
+    """A build like any other, or one for the fuzzer, as devtools/fuzz.sh has it."""
+    options = ["-Dbuildtype=release"]
+    if build == FUZZ_BUILD:
+        options = ["-Dbuildtype=debugoptimized", "-Db_sanitize=address,undefined", "-Db_lundef=false",
+                   "-Dc_args=-fsanitize=fuzzer-no-link"]
+    if not (build / "build.ninja").is_file():
+        command = ["meson", "setup", *options, str(build), str(SOURCE)]
+        compiler = {"CC": "clang"} if build == FUZZ_BUILD else {}
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, **compiler})
+    result = subprocess.run(["ninja", *NINJA_OPTIONS, "-C", str(build), *targets], text=True,
                             timeout=BUILD_SECONDS,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if result.returncode != 0:
@@ -95,10 +102,16 @@ def stamp_of(entry: Entry | None) -> str:
     folders = [SOURCE / ("app" if of_forwarder else DRIVER)]
     if entry and entry.unit:
         folders.append(SOURCE / ("test/fwd" if of_forwarder else "test/unit"))
+    if entry and entry.seed:
+        folders.append(SOURCE / FUZZ)
     for path in sorted(path for folder in folders for path in folder.rglob("*")):
         if path.is_file():
             digest.update(str(path).encode() + path.read_bytes())
     return digest.hexdigest()
+
+
+def build_of(entry: Entry) -> Path:
+    return BUILD if entry.seed is None else FUZZ_BUILD
 
 
 def make_mutant(entry: Entry) -> Path:
@@ -111,9 +124,9 @@ def make_mutant(entry: Entry) -> Path:
     original = path.read_text(encoding="utf-8")
     try:
         path.write_text(mutated(entry, original), encoding="utf-8")
-        run_build([entry.artefact])
+        run_build([entry.artefact], build_of(entry))
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(BUILD / entry.artefact, artefact)
+        shutil.copy2(build_of(entry) / entry.artefact, artefact)
         stamp_file.write_text(stamp)
     finally:
         path.write_text(original, encoding="utf-8")
@@ -135,10 +148,13 @@ def make_original(entries: list[Entry]) -> None:
     """The driver as it is, and all programs that tests need."""
     copy_source()
     run_build([])
-    for artefact in {entry.artefact for entry in entries}:
+    targets = sorted({entry.artefact for entry in entries if entry.seed is not None})
+    if targets:
+        run_build(targets, FUZZ_BUILD)
+    for build, artefact in {(build_of(entry), entry.artefact) for entry in entries}:
         path = MUTANTS / ORIGINAL / Path(artefact).name
         path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(BUILD / artefact, path)
+        shutil.copy2(build / artefact, path)
 
 
 # -- the tests ----------------------------------------------------------------------------------------
@@ -194,7 +210,19 @@ def run_pytest(entry: Entry, artefact: Path) -> Verdict:
     return Verdict(True)
 
 
+def run_seed(seed: str, target: Path) -> Verdict:
+    """Ends with a report, which is what is wanted without the defence, or in good order."""
+    status, output = run_limited([str(target), str(SOURCE / seed)], {
+        "UBSAN_OPTIONS": "halt_on_error=1", "ASAN_OPTIONS": "symbolize=0"})
+    if status == 0:
+        return Verdict(True)
+    return Verdict(False, first_match(r"(not so: .*|runtime error: .*|^SUMMARY: .*)", output,
+                                      "hangs" if status is None else f"ends with status {status}"))
+
+
 def run_test(entry: Entry, artefact: Path) -> Verdict:
+    if entry.seed is not None:
+        return run_seed(entry.seed[1], artefact)
     if entry.unit is not None:
         return run_unit(entry.unit[1], artefact)
     return run_pytest(entry, artefact)

@@ -16,6 +16,7 @@ DOCUMENT = ROOT / "doc/defences.md"
 DRIVER = "drivers/net/memif"
 FORWARDER = "app/fwd/dpdk-memif-fwd"
 PLUGIN = f"{DRIVER}/librte_net_memif.so.23"
+FUZZ = "test/fuzz"
 
 DOCUMENT_HEAD = """<!-- SPDX-License-Identifier: BSD-3-Clause -->
 <!-- Written by devtools/mutate.py --markdown. -->
@@ -23,8 +24,8 @@ DOCUMENT_HEAD = """<!-- SPDX-License-Identifier: BSD-3-Clause -->
 
 Each line is a defence of the driver, or something that `dpdk-memif-fwd` has to do, that `devtools/mutate.py` has taken away, by a change of the source
 in `test/mutations.toml`, and the test that had to fail then. The same test passes with the driver as
-it is. `unit:` is a program of `test/unit` and a case in it; all else is below `test/`. [threat-model.md](threat-model.md) explains
-the defences."""
+it is. `unit:` is a program of `test/unit` and a case in it, `fuzz:` a target of `test/fuzz` and an input of its corpus; all else is
+below `test/`. [threat-model.md](threat-model.md) explains the defences."""
 
 
 class Problem(Exception):
@@ -42,7 +43,8 @@ class Entry:
     file: str       # below drivers/net/memif, or below this checkout if it begins with app/
     old: str
     new: str
-    test: str       # unit:PROGRAM:CASE, or pytest nodes below test/, with " && " between them
+    test: str       # unit:PROGRAM:CASE, fuzz:TARGET:SEED of its corpus, or pytest nodes below test/,
+                    # with " && " between them
 
     @property
     def path(self) -> str:
@@ -61,7 +63,17 @@ class Entry:
         return program, case
 
     @property
+    def seed(self) -> tuple[str, str] | None:
+        """Fuzz target and the input that has to make it end, None if something else has to notice."""
+        if not self.test.startswith("fuzz:"):
+            return None
+        _, target, name = self.test.split(":")
+        return target, f"{FUZZ}/corpus/{target}/{name}"
+
+    @property
     def artefact(self) -> str:
+        if self.seed is not None:
+            return f"{FUZZ}/{self.seed[0]}"
         if self.unit is None:
             return FORWARDER if self.of_forwarder else PLUGIN
         return f"test/{'fwd' if self.of_forwarder else 'unit'}/test_{self.unit[0]}"
@@ -119,8 +131,15 @@ def check_unit(entry: Entry) -> str | None:
     return f"{entry.name}: no test {case} in {path}"
 
 
+def check_seed(entry: Entry) -> str | None:
+    if entry.seed is None or (ROOT / entry.seed[1]).is_file():
+        return None
+    return f"{entry.name}: no file {entry.seed[1]}"
+
+
 def check_nodes(entries: list[Entry]) -> list[str]:
-    nodes = sorted({node for entry in entries if entry.unit is None for node in nodes_of(entry)})
+    nodes = sorted({node for entry in entries if entry.unit is None and entry.seed is None
+                    for node in nodes_of(entry)})
     command = [*pytest_command(), "--collect-only", "-q", *nodes]
     result = subprocess.run(command, cwd=ROOT, env=environment({}), text=True, timeout=120,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -132,7 +151,7 @@ def check_nodes(entries: list[Entry]) -> list[str]:
 
 def check(entries: list[Entry]) -> int:
     problems = [problem for entry in entries
-                for problem in (check_text(entry), check_unit(entry)) if problem]
+                for problem in (check_text(entry), check_unit(entry), check_seed(entry)) if problem]
     problems += check_nodes(entries)
     text = DOCUMENT.read_text(encoding="utf-8") if DOCUMENT.is_file() else ""
     problems += [f"{entry.name}: not in {DOCUMENT}; write it again, with --markdown"
