@@ -34,7 +34,14 @@ How = Dict[str, str]
 
 @pytest.fixture(scope="module")
 def memory() -> Iterator[List[str]]:
-    with shared_memory() as arguments:
+    """
+    Under the sanitizers, not with the heap that devtools/sanitized.sh preloads: that is a process's
+    own, and the primary's queues are there for all.
+    """
+    libraries = [name for name in os.environ.get("MIF_PRELOAD", "").split(":")
+                 if "libmif_heap" not in name]
+    with shared_memory() as arguments, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MIF_PRELOAD", ":".join(libraries))
         yield arguments
 
 
