@@ -39,6 +39,7 @@ steer_init(struct steer *steer, unsigned int ports)
 	memset(steer->bucket, STEER_NONE, sizeof(steer->bucket));
 	steer->live = 0;
 	steer->ports = ports;
+	steer->generation = 0;
 }
 
 void
@@ -49,10 +50,35 @@ steer_set_live(struct steer *steer, unsigned int port, bool live)
 
 	if (now == steer->live)
 		return;
+	__atomic_store_n(&steer->generation, steer->generation + 1, __ATOMIC_RELAXED);
+	/* Pairs with the acquire fence of steer_adopt(): who has read one of these sees it odd. */
+	__atomic_thread_fence(__ATOMIC_RELEASE);
 	__atomic_store_n(&steer->live, now, __ATOMIC_RELAXED);
 	for (unsigned int i = 0; i < STEER_BUCKETS; i++)
 		__atomic_store_n(&steer->bucket[i], best_port(now, steer->ports, i),
 				__ATOMIC_RELAXED);
+	/* Release: pairs with the acquire load of steer_adopt(), which then sees all of these. */
+	__atomic_store_n(&steer->generation, steer->generation + 1, __ATOMIC_RELEASE);
+}
+
+bool
+steer_adopt(struct steer *copy, const struct steer *steer)
+{
+	uint32_t generation = __atomic_load_n(&steer->generation, __ATOMIC_ACQUIRE);
+	struct steer fresh;
+
+	if (generation == copy->generation || generation % 2 != 0)
+		return false;
+	fresh.ports = copy->ports;
+	fresh.generation = generation;
+	fresh.live = __atomic_load_n(&steer->live, __ATOMIC_RELAXED);
+	for (unsigned int i = 0; i < STEER_BUCKETS; i++)
+		fresh.bucket[i] = __atomic_load_n(&steer->bucket[i], __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	if (__atomic_load_n(&steer->generation, __ATOMIC_RELAXED) != generation)
+		return false;
+	*copy = fresh;
+	return true;
 }
 
 unsigned int

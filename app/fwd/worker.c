@@ -77,7 +77,7 @@ put(struct worker *worker, unsigned int place, struct rte_mbuf *pkt)
 static void
 put_memif(struct worker *worker, struct rte_mbuf *pkt)
 {
-	uint8_t memif = steer_pick(&worker->fwd->steer, pkt->hash.usr);
+	uint8_t memif = steer_pick(&worker->steer, pkt->hash.usr);
 
 	if (memif == STEER_NONE)
 		drop(worker, FWD_NET, DROP_NO_PEER, pkt);
@@ -99,19 +99,25 @@ move(struct worker *worker, unsigned int place)
 		put_memif(worker, pkt[i]);
 }
 
+/* Before more packets come: links have changed, and so have the ports of flows. */
 static void
-flush_all(struct worker *worker)
+follow_links(struct worker *worker)
 {
 	const struct fwd *fwd = worker->fwd;
 
+	if (!steer_adopt(&worker->steer, &fwd->steer))
+		return;
 	for (unsigned int place = 0; place < fwd->ports; place++) {
-		if (worker->out[place].count == 0)
-			continue;
-		if (fwd_is_memif(fwd, place) && !steer_is_live(&fwd->steer, place - FWD_MEMIF))
+		if (fwd_is_memif(fwd, place) && !steer_is_live(&worker->steer, place - FWD_MEMIF))
 			move(worker, place);
-		else
-			flush(worker, place);
 	}
+}
+
+static void
+flush_all(struct worker *worker)
+{
+	for (unsigned int place = 0; place < worker->fwd->ports; place++)
+		flush(worker, place);
 }
 
 static void
@@ -162,6 +168,7 @@ run(void *arg)
 
 	while (!stop_wanted()) {
 		got = 0;
+		follow_links(worker);
 		for (unsigned int i = 0; i < worker->sources; i++)
 			got += take(worker, &worker->source[i]);
 		now = rte_rdtsc();
@@ -208,6 +215,7 @@ workers_make(struct fwd *fwd)
 	for (unsigned int i = 0; i < fwd->workers; i++) {
 		fwd->worker[i].fwd = fwd;
 		fwd->worker[i].number = i;
+		steer_init(&fwd->worker[i].steer, fwd->steer.ports);
 		fwd->worker[i].flush_cycles = (uint64_t)(fwd->config.flush_us *
 				(double)rte_get_tsc_hz() / 1e6);
 		fwd->worker[i].source = calloc(queues, sizeof(struct source));

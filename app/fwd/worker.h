@@ -35,6 +35,7 @@ struct worker {
 	unsigned int sources;
 	struct source *source;
 	uint64_t flush_cycles;
+	struct steer steer; /**< its copy */
 	struct port_count count[FWD_PORTS];
 	struct outbox out[FWD_PORTS];
 } __rte_cache_aligned;

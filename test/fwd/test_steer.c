@@ -116,6 +116,35 @@ the_last_one_takes_all(void **state)
 	assert_int_equal(steer_pick(&steer, 77), STEER_NONE);
 }
 
+static void
+a_copy_changes_as_a_whole(void **state)
+{
+	struct steer steer, copy, before;
+
+	(void)state;
+	steer_init(&steer, 4);
+	steer_init(&copy, 4);
+	assert_false(steer_adopt(&copy, &steer));
+	set_live(&steer, 0xf);
+	assert_false(steer_is_live(&copy, 0));
+	assert_true(steer_adopt(&copy, &steer));
+	assert_memory_equal(copy.bucket, steer.bucket, sizeof(copy.bucket));
+	assert_true(steer_is_live(&copy, 3));
+	assert_false(steer_adopt(&copy, &steer));
+
+	set_live(&steer, 0xe);
+	before = copy;
+	steer.generation++; /* another change has begun */
+	assert_false(steer_adopt(&copy, &steer));
+	assert_memory_equal(copy.bucket, before.bucket, sizeof(copy.bucket));
+	assert_true(steer_is_live(&copy, 0));
+	steer.generation++;
+	assert_true(steer_adopt(&copy, &steer));
+	assert_false(steer_is_live(&copy, 0));
+	for (uint32_t hash = 0; hash < STEER_BUCKETS; hash++)
+		assert_int_not_equal(steer_pick(&copy, hash), 0);
+}
+
 int
 main(void)
 {
@@ -126,6 +155,7 @@ main(void)
 		cmocka_unit_test(only_flows_of_the_lost_port_move),
 		cmocka_unit_test(flows_return),
 		cmocka_unit_test(the_last_one_takes_all),
+		cmocka_unit_test(a_copy_changes_as_a_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

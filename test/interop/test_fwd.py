@@ -309,7 +309,9 @@ def test_what_waits_goes_with_its_flows(start_fwd: StartFwd, site: Site, socket:
     stopped.kill9()
     fwd.wait_up(1, fwd.stdout.index("2 of 2"))
     flows.finish()
-    dropped = fwd.telemetry("/fwd/ports")["memif_0"]["dropped_full"]
+    ports = fwd.telemetry("/fwd/ports")
+    # The other one has a small ring as well, and cannot always take what waits as fast as that comes.
+    dropped = sum(ports[f"memif_{port}"]["dropped_full"] for port in range(2))
     for echoes in flows.echoes:
         assert in_order_and_once(echoes)
     lost = 24 * flows.sent - sum(map(len, flows.echoes))
