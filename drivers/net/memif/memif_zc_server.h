@@ -28,9 +28,9 @@ struct mif_link;
  * Bytes from which on a packet is lent. Measured (dpdk-memif-perf, a client of this driver that
  * copies, two cores of a Sapphire Rapids guest), Mpps copied / lent, where the receiver
  *
- * bytes                     64        128       256       384       512       768       1518 reads
- * some bytes       27.5/27.1 22.0/21.9 16.4/16.1 13.1/15.2 11.0/13.4  7.6/11.9  4.2/8.7 reads none
- * 26.6/43.6 22.2/44.3 17.1/43.8 13.5/36.6 11.1/32.5  7.5/26.4  4.2/16.6
+ *     bytes                64        128       256       384       512       768      1518
+ *     reads some bytes  27.5/27.1 22.0/21.9 16.4/16.1 13.1/15.2 11.0/13.4  7.6/11.9  4.2/8.7
+ *     reads none        26.6/43.6 22.2/44.3 17.1/43.8 13.5/36.6 11.1/32.5  7.5/26.4  4.2/16.6
  *
  * At 64 and 128 bytes the client is the limit, and the receiver has less time left when it lends.
  * It pays from about 300 bytes on; a margin, as a packet that is kept holds up the slots behind it.
