@@ -27,19 +27,14 @@ void
 mif_zc_ring_free(struct mif_ring_end *end, enum mif_dir dir)
 {
 	struct mif_zc_ring *zc = end->zc;
-	struct rte_mbuf *mbuf;
 
 	if (zc == NULL)
 		return;
 	if (dir == MIF_C2S)
 		mif_zc_reclaim(end, mif_ring_span(end->limit, end->cursor));
-	for (; dir == MIF_S2C && end->cursor != zc->head; end->cursor++) {
-		mbuf = zc->mbufs[end->cursor & end->mask];
-		/* A process may have been killed while it made a chain of some. */
-		mbuf->next = NULL;
-		mbuf->nb_segs = 1;
-		rte_mbuf_raw_free(mbuf);
-	}
+	/* A process may have been killed while it made a chain of some. */
+	for (; dir == MIF_S2C && end->cursor != zc->head; end->cursor++)
+		mif_zc_give_back(zc->mbufs[end->cursor & end->mask]);
 	rte_free(zc);
 	end->zc = NULL;
 }

@@ -91,6 +91,15 @@ mif_zc_is_further(const struct rte_mbuf *mbuf)
 	return mbuf->data_len == 0;
 }
 
+/** Receive: a posted mbuf goes back; it may have been made a segment of a packet meanwhile. */
+static inline void
+mif_zc_give_back(struct rte_mbuf *mbuf)
+{
+	mbuf->next = NULL;
+	mbuf->nb_segs = 1;
+	rte_mempool_put(mbuf->pool, mbuf);
+}
+
 /** Slots with mbufs that the server may fill. */
 static __rte_always_inline uint32_t
 mif_zc_posted(const struct mif_ring_end *end)

@@ -151,14 +151,8 @@ append(const struct mif_queue *queue, struct rte_mbuf *head, struct rte_mbuf **l
 static void
 drop(const struct mif_ring_end *end, uint16_t first)
 {
-	struct rte_mbuf *mbuf;
-
-	for (; first != end->cursor; first++) {
-		mbuf = end->zc->mbufs[first & end->mask];
-		mbuf->next = NULL;
-		mbuf->nb_segs = 1;
-		rte_mempool_put(mbuf->pool, mbuf);
-	}
+	for (; first != end->cursor; first++)
+		mif_zc_give_back(end->zc->mbufs[first & end->mask]);
 }
 
 /*
