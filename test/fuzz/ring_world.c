@@ -92,7 +92,7 @@ world_read_cfg(struct fuzz_input *in)
 	if (cfg.buffer_size == 0)
 		cfg.buffer_size = 2048;
 	/* Buffers that are too many to fit are made smaller. */
-	while ((uint64_t)mif_layout_stride(cfg.buffer_size) << cfg.log2 > room[0] / 4 * 3)
+	while ((uint64_t)mif_layout_stride(cfg.buffer_size, false) << cfg.log2 > room[0] / 4 * 3)
 		cfg.buffer_size /= 2;
 	return cfg;
 }

@@ -64,11 +64,12 @@ check_run(const struct mif_layout_cfg *cfg, enum mif_dir dir, uint16_t i)
 {
 	const struct mif_buffer_run *run = &layout.run[dir][i];
 	uint64_t slots = UINT64_C(1) << cfg->log2_ring_size;
-	uint64_t last = run->offset + (slots - 1) * layout.stride;
+	uint64_t last = run->offset + (slots - 1) * run->stride;
 
 	assert_int_equal(run->offset % MIF_LINE_SIZE, 0);
+	assert_int_equal(run->stride, mif_layout_stride(cfg->buffer_size, cfg->close[dir]));
 	assert_true(last <= UINT32_MAX);
-	take(run->region, run->offset, (slots - 1) * layout.stride + cfg->buffer_size);
+	take(run->region, run->offset, (slots - 1) * run->stride + cfg->buffer_size);
 }
 
 static void
@@ -89,7 +90,6 @@ check_plan(const struct mif_layout_cfg *cfg)
 	memset(&geometry, 0xee, sizeof(geometry));
 	assert_int_equal(mif_layout_plan(&layout, &geometry, cfg), 0);
 	assert_int_equal(layout.buffer_size, cfg->buffer_size);
-	assert_true(layout.stride >= cfg->buffer_size);
 	check_regions(cfg);
 	extent_count = 0;
 	for (int dir = 0; dir < MIF_DIRS; dir++) {
@@ -228,11 +228,42 @@ stride_is_an_odd_number_of_lines(void **state)
 {
 	(void)state;
 	for (uint32_t size = 1; size <= 65535; size++) {
-		uint32_t stride = mif_layout_stride(size);
+		uint32_t stride = mif_layout_stride(size, false);
 
 		assert_true(stride >= size);
 		assert_int_equal(stride % (2 * MIF_LINE_SIZE), MIF_LINE_SIZE);
 		assert_true(stride - size < 2 * MIF_LINE_SIZE);
+	}
+}
+
+static void
+close_buffers_have_no_line_between_them(void **state)
+{
+	(void)state;
+	for (uint32_t size = 1; size <= 65535; size++) {
+		uint32_t stride = mif_layout_stride(size, true);
+
+		assert_true(stride >= size);
+		assert_int_equal(stride % MIF_LINE_SIZE, 0);
+		assert_true(stride - size < MIF_LINE_SIZE);
+	}
+}
+
+/* Each direction has its own, and neither disturbs the other. */
+static void
+one_direction_can_be_close(void **state)
+{
+	struct mif_layout_cfg cfg = base;
+
+	(void)state;
+	cfg.rings[MIF_C2S] = 3;
+	cfg.rings[MIF_S2C] = 2;
+	for (int dir = 0; dir < MIF_DIRS; dir++) {
+		cfg.close[dir] = true;
+		cfg.close[!dir] = false;
+		check_plan(&cfg);
+		assert_int_equal(layout.run[dir][0].stride, 2048);
+		assert_int_equal(layout.run[!dir][0].stride, 2112);
 	}
 }
 
@@ -246,7 +277,7 @@ buffers_spread_over_cache_sets(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(buffer_sizes); i++) {
-		uint32_t stride = mif_layout_stride(buffer_sizes[i]);
+		uint32_t stride = mif_layout_stride(buffer_sizes[i], false);
 		bool used[SETS] = { false };
 
 		for (uint32_t buffer = 0; buffer < SETS; buffer++) {
@@ -315,6 +346,8 @@ main(void)
 		cmocka_unit_test(too_many_regions),
 		cmocka_unit_test(values_out_of_range),
 		cmocka_unit_test(stride_is_an_odd_number_of_lines),
+		cmocka_unit_test(close_buffers_have_no_line_between_them),
+		cmocka_unit_test(one_direction_can_be_close),
 		cmocka_unit_test(buffers_spread_over_cache_sets),
 		cmocka_unit_test(rings_do_not_share_line_pairs),
 		cmocka_unit_test(server_takes_every_ring),

@@ -16,7 +16,7 @@ own_buffer(const struct pump *pump, const struct pump_end *end, uint16_t index)
 	return (struct mif_desc){
 		.region = end->run->region,
 		.length = layout->buffer_size,
-		.offset = end->run->offset + (index & (end->size - 1)) * layout->stride,
+		.offset = end->run->offset + (index & (end->size - 1)) * end->run->stride,
 	};
 }
 

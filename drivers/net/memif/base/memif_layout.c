@@ -18,11 +18,11 @@ round_up(uint64_t value, uint64_t unit)
 }
 
 uint32_t
-mif_layout_stride(uint32_t buffer_size)
+mif_layout_stride(uint32_t buffer_size, bool close)
 {
 	uint32_t lines = (buffer_size + MIF_LINE_SIZE - 1) / MIF_LINE_SIZE;
 
-	return (lines | 1) * MIF_LINE_SIZE;
+	return (close ? lines : lines | 1) * MIF_LINE_SIZE;
 }
 
 static bool
@@ -65,17 +65,18 @@ mif_layout_plan(struct mif_layout *layout, struct mif_geometry *geometry,
 {
 	uint64_t run_bytes, end;
 	uint32_t region = 0;
+	uint32_t stride;
 
 	if (!valid(cfg))
 		return -EINVAL;
 	memset(layout, 0, sizeof(*layout));
 	memset(geometry, 0, sizeof(*geometry));
 	layout->buffer_size = cfg->buffer_size;
-	layout->stride = mif_layout_stride(cfg->buffer_size);
-	run_bytes = (uint64_t)layout->stride << cfg->log2_ring_size;
 	end = place_rings(geometry, cfg);
 
 	for (int dir = 0; dir < MIF_DIRS; dir++) {
+		stride = mif_layout_stride(cfg->buffer_size, cfg->close[dir]);
+		run_bytes = (uint64_t)stride << cfg->log2_ring_size;
 		for (int i = 0; i < cfg->rings[dir]; i++) {
 			if (end + run_bytes > REGION_LIMIT) {
 				geometry->region_size[region] = round_up(end, cfg->page_size);
@@ -83,8 +84,11 @@ mif_layout_plan(struct mif_layout *layout, struct mif_geometry *geometry,
 				if (++region >= MIF_REGIONS_MAX)
 					return -E2BIG;
 			}
-			layout->run[dir][i].region = (uint16_t)region;
-			layout->run[dir][i].offset = (uint32_t)end;
+			layout->run[dir][i] = (struct mif_buffer_run){
+				.region = (uint16_t)region,
+				.offset = (uint32_t)end,
+				.stride = stride,
+			};
 			end += run_bytes;
 		}
 	}
