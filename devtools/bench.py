@@ -18,7 +18,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import checks, machine, smoke
+from bench import checks, machine, profile, smoke
 from bench.archive import Archive
 from bench.child import BenchError
 from bench.document import Document
@@ -67,6 +67,8 @@ def parse_arguments() -> argparse.Namespace:
     add("--checks", action="store_true",
         help="only what the checks of descriptors cost at 64 B, against a build without them; two "
              "minutes; the exit status is 1 when it is more than 3 %%")
+    add("--profile", action="store_true",
+        help="only where the time of a packet goes, by samples of perf; four minutes")
     add("--only", type=several(list(GROUPS)), metavar="GROUP,...",
         help=f"some of {','.join(GROUPS)}; the others stay in the results as they are")
     add("--resume", action="store_true",
@@ -191,6 +193,17 @@ def run_checks(options: argparse.Namespace, build: Path) -> int:
     return 0 if checks.passed(records) else 1
 
 
+def run_profile(options: argparse.Namespace, build: Path) -> int:
+    with tempfile.TemporaryDirectory(prefix="mif-bench-") as scratch:
+        tools = find_tools(build, Path(scratch), ())
+        about = machine.describe(ROOT, f"{dpdk_version()}, {tools.testpmd}")
+        warning = machine.noise(machine.load())  # before a compiler is what it sees
+        records = profile.profile(tools, ROOT / "build-profile")
+    page = profile.write(records, about, warning, options.out or PUBLISHED)
+    print(f"\n{page.read_text()}")
+    return 0
+
+
 def main() -> int:
     options = parse_arguments()
     # As an exception, so that no program is left behind.
@@ -206,6 +219,8 @@ def main() -> int:
             build_everything(build)
         if options.checks:
             return run_checks(options, build)
+        if options.profile:
+            return run_profile(options, build)
         return run_smoke(options, build) if options.smoke else measure(options, build)
     except (BenchError, OSError) as error:
         print(f"bench: {error}", file=sys.stderr)
