@@ -9,10 +9,18 @@
 #ifndef MEMIF_BURST_H
 #define MEMIF_BURST_H
 
+#include <stdbool.h>
 #include <rte_ethdev.h>
 
 #include "memif_abi.h"
 #include "memif_devargs.h"
+
+/** What a burst function is for: a constant in each, so none of it is tested for a packet. */
+struct mif_burst_kind {
+	enum mif_role role;
+	enum mif_mode mode;
+	bool secondary; /**< called in a secondary process */
+};
 
 /** Bursts of one direction, by mode (ethernet or ip) and role; their queue is a struct mif_queue. */
 struct mif_rx_bursts {

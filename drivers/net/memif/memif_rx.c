@@ -12,7 +12,6 @@
 #include "memif_desc.h"
 #include "memif_ethdev.h"
 #include "memif_ip.h"
-#include "memif_process.h"
 #include "memif_queue.h"
 #include "memif_ring.h"
 #include "memif_rx.h"
@@ -440,16 +439,17 @@ take(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
 
 static __rte_always_inline uint16_t
 receive(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs, uint16_t count,
-		const enum mif_role role, const enum mif_mode mode)
+		const struct mif_burst_kind kind)
 {
 	uint32_t ready = mif_rx_ready(queue, end, end->size);
 	const uint16_t before = end->cursor;
-	uint16_t done = take(queue, end, mbufs, count, ready, role, mode, NULL);
+	uint16_t done = take(queue, end, mbufs, count, ready, kind.role, kind.mode, NULL);
 
 	/* A client's buffers are all posted, always: its index is a ring ahead of its cursor. */
 	if (end->cursor != before)
 		mif_ring_publish(end->own_index,
-				(uint16_t)(end->cursor + (role == MIF_CLIENT ? end->size : 0)));
+				(uint16_t)(end->cursor +
+						(kind.role == MIF_CLIENT ? end->size : 0)));
 	return done;
 }
 
@@ -457,7 +457,7 @@ receive(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbu
  * secondary copies, as DPDK calls back in the process that frees an mbuf, which may be another. */
 static __rte_always_inline uint16_t
 receive_lending(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
-		uint16_t count, const enum mif_mode mode, const bool secondary)
+		uint16_t count, const struct mif_burst_kind kind)
 {
 	struct mif_lending lending = { .from = queue->lend_from };
 	const uint16_t before = end->cursor;
@@ -470,7 +470,8 @@ receive_lending(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mb
 	if (ready == 0)
 		return 0;
 	lending.stamp = mif_lend_stamp();
-	done = take(queue, end, mbufs, count, ready, MIF_SERVER, mode, secondary ? NULL : &lending);
+	done = take(queue, end, mbufs, count, ready, MIF_SERVER, kind.mode,
+			kind.secondary ? NULL : &lending);
 	if (end->cursor == before)
 		return done;
 	mif_loans_taken(end->loans, end->cursor, lending.slots != 0);
@@ -480,112 +481,88 @@ receive_lending(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mb
 	return done;
 }
 
-static __rte_always_inline uint16_t
-rx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count, const enum mif_role role,
-		const enum mif_mode mode, const bool secondary)
-{
-	struct mif_ring_end *end;
-	uint16_t done = 0;
-
-	/* A secondary may poll before the primary has made queues. */
-	if (secondary && unlikely(queue == NULL))
-		return 0;
-	end = mif_process_enter(queue, secondary);
-	for (; end != NULL; end = end->next)
-		done = (uint16_t)(done +
-				receive(queue, end, &mbufs[done], (uint16_t)(count - done), role,
-						mode));
-	mif_gate_leave(&queue->gate);
-	return done;
-}
-
 static uint16_t
 rx_client(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return rx_burst(queue, mbufs, count, MIF_CLIENT, MIF_MODE_ETHERNET, false);
-}
-
-static uint16_t
-rx_server(void *queue, struct rte_mbuf **mbufs, uint16_t count)
-{
-	return rx_burst(queue, mbufs, count, MIF_SERVER, MIF_MODE_ETHERNET, false);
+	return mif_rx_burst(queue, mbufs, count, receive,
+			(struct mif_burst_kind){ MIF_CLIENT, MIF_MODE_ETHERNET, false });
 }
 
 static uint16_t
 rx_client_ip(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return rx_burst(queue, mbufs, count, MIF_CLIENT, MIF_MODE_IP, false);
+	return mif_rx_burst(queue, mbufs, count, receive,
+			(struct mif_burst_kind){ MIF_CLIENT, MIF_MODE_IP, false });
+}
+
+static uint16_t
+rx_server(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	return mif_rx_burst(queue, mbufs, count, receive,
+			(struct mif_burst_kind){ MIF_SERVER, MIF_MODE_ETHERNET, false });
 }
 
 static uint16_t
 rx_server_ip(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return rx_burst(queue, mbufs, count, MIF_SERVER, MIF_MODE_IP, false);
-}
-
-static __rte_always_inline uint16_t
-rx_burst_lending(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count,
-		const enum mif_mode mode, const bool secondary)
-{
-	struct mif_ring_end *end;
-	uint16_t done = 0;
-
-	if (secondary && unlikely(queue == NULL))
-		return 0;
-	for (end = mif_process_enter(queue, secondary); end != NULL; end = end->next)
-		done = (uint16_t)(done +
-				receive_lending(queue, end, &mbufs[done], (uint16_t)(count - done),
-						mode, secondary));
-	mif_gate_leave(&queue->gate);
-	return done;
-}
-
-static uint16_t
-rx_lending(void *queue, struct rte_mbuf **mbufs, uint16_t count)
-{
-	return rx_burst_lending(queue, mbufs, count, MIF_MODE_ETHERNET, false);
-}
-
-static uint16_t
-rx_lending_ip(void *queue, struct rte_mbuf **mbufs, uint16_t count)
-{
-	return rx_burst_lending(queue, mbufs, count, MIF_MODE_IP, false);
-}
-
-static uint16_t
-rx_lending_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
-{
-	return rx_burst_lending(queue, mbufs, count, MIF_MODE_ETHERNET, true);
-}
-
-static uint16_t
-rx_lending_ip_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
-{
-	return rx_burst_lending(queue, mbufs, count, MIF_MODE_IP, true);
+	return mif_rx_burst(queue, mbufs, count, receive,
+			(struct mif_burst_kind){ MIF_SERVER, MIF_MODE_IP, false });
 }
 
 static uint16_t
 rx_client_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return rx_burst(queue, mbufs, count, MIF_CLIENT, MIF_MODE_ETHERNET, true);
+	return mif_rx_burst(queue, mbufs, count, receive,
+			(struct mif_burst_kind){ MIF_CLIENT, MIF_MODE_ETHERNET, true });
 }
 
 static uint16_t
 rx_client_ip_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return rx_burst(queue, mbufs, count, MIF_CLIENT, MIF_MODE_IP, true);
+	return mif_rx_burst(queue, mbufs, count, receive,
+			(struct mif_burst_kind){ MIF_CLIENT, MIF_MODE_IP, true });
 }
 
 static uint16_t
 rx_server_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return rx_burst(queue, mbufs, count, MIF_SERVER, MIF_MODE_ETHERNET, true);
+	return mif_rx_burst(queue, mbufs, count, receive,
+			(struct mif_burst_kind){ MIF_SERVER, MIF_MODE_ETHERNET, true });
 }
 
 static uint16_t
 rx_server_ip_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return rx_burst(queue, mbufs, count, MIF_SERVER, MIF_MODE_IP, true);
+	return mif_rx_burst(queue, mbufs, count, receive,
+			(struct mif_burst_kind){ MIF_SERVER, MIF_MODE_IP, true });
+}
+
+static uint16_t
+rx_lending(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	return mif_rx_burst(queue, mbufs, count, receive_lending,
+			(struct mif_burst_kind){ MIF_SERVER, MIF_MODE_ETHERNET, false });
+}
+
+static uint16_t
+rx_lending_ip(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	return mif_rx_burst(queue, mbufs, count, receive_lending,
+			(struct mif_burst_kind){ MIF_SERVER, MIF_MODE_IP, false });
+}
+
+static uint16_t
+rx_lending_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	return mif_rx_burst(queue, mbufs, count, receive_lending,
+			(struct mif_burst_kind){ MIF_SERVER, MIF_MODE_ETHERNET, true });
+}
+
+static uint16_t
+rx_lending_ip_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	return mif_rx_burst(queue, mbufs, count, receive_lending,
+			(struct mif_burst_kind){ MIF_SERVER, MIF_MODE_IP, true });
 }
 
 const struct mif_rx_bursts MIF_BURST_NAME(rx, MIF_VARIANT) = {

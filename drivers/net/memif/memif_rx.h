@@ -11,6 +11,8 @@
 #include <rte_common.h>
 #include <rte_mbuf.h>
 
+#include "memif_burst.h"
+#include "memif_process.h"
 #include "memif_queue.h"
 #include "memif_ring.h"
 
@@ -62,6 +64,29 @@ mif_rx_ready(struct mif_queue *queue, const struct mif_ring_end *end, uint32_t m
 	mif_count(&queue->counters.bad_index, 1);
 	mif_queue_fault(end->common, MIF_FAULT_INDEX);
 	return 0;
+}
+
+/** Takes up to count packets from a ring; returns how many. */
+typedef uint16_t (*mif_rx_ring_t)(struct mif_queue *queue, struct mif_ring_end *end,
+		struct rte_mbuf **mbufs, uint16_t count, struct mif_burst_kind kind);
+
+/** A receive burst: what all rings of its queue have, as far as count goes. */
+static __rte_always_inline uint16_t
+mif_rx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count,
+		const mif_rx_ring_t receive, const struct mif_burst_kind kind)
+{
+	struct mif_ring_end *end;
+	uint16_t done = 0;
+
+	/* A secondary may poll before the primary has made queues. */
+	if (kind.secondary && unlikely(queue == NULL))
+		return 0;
+	end = mif_process_enter(queue, kind.secondary);
+	for (; end != NULL; end = end->next)
+		done = (uint16_t)(done +
+				receive(queue, end, &mbufs[done], (uint16_t)(count - done), kind));
+	mif_gate_leave(&queue->gate);
+	return done;
 }
 
 #endif /* MEMIF_RX_H */

@@ -12,7 +12,6 @@
 #include "memif_desc.h"
 #include "memif_ethdev.h"
 #include "memif_ip.h"
-#include "memif_process.h"
 #include "memif_queue.h"
 #include "memif_ring.h"
 #include "memif_tx.h"
@@ -259,8 +258,10 @@ put_mixed(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **m
 
 static __rte_always_inline uint16_t
 transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs, uint16_t count,
-		const enum mif_role role, const enum mif_mode mode)
+		const struct mif_burst_kind kind)
 {
+	const enum mif_role role = kind.role;
+	const enum mif_mode mode = kind.mode;
 	const uint16_t before = end->cursor;
 	uint32_t done = 0;
 	uint32_t part, free, mixed;
@@ -308,24 +309,11 @@ free_mbufs(struct rte_mbuf **mbufs, uint16_t count)
 }
 
 static __rte_always_inline uint16_t
-tx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count, const enum mif_role role,
-		const enum mif_mode mode, const bool secondary)
+tx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count,
+		const struct mif_burst_kind kind)
 {
-	struct mif_ring_end *end;
-	uint16_t done = 0;
+	uint16_t done = mif_tx_burst(queue, mbufs, count, transmit, kind);
 
-	/* A secondary may send before the primary has made queues. */
-	if (secondary && unlikely(queue == NULL))
-		return 0;
-	end = mif_process_enter(queue, secondary);
-	if (likely(end != NULL)) {
-		if (unlikely(end->shared) && !mif_queue_take_ring(end))
-			count = 0;
-		done = transmit(queue, end, mbufs, count, role, mode);
-		if (unlikely(end->shared))
-			mif_lock_give(&end->lock);
-	}
-	mif_gate_leave(&queue->gate);
 	free_mbufs(mbufs, done);
 	return done;
 }
@@ -333,49 +321,57 @@ tx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count, const
 static uint16_t
 tx_client(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return tx_burst(queue, mbufs, count, MIF_CLIENT, MIF_MODE_ETHERNET, false);
-}
-
-static uint16_t
-tx_server(void *queue, struct rte_mbuf **mbufs, uint16_t count)
-{
-	return tx_burst(queue, mbufs, count, MIF_SERVER, MIF_MODE_ETHERNET, false);
+	return tx_burst(queue, mbufs, count,
+			(struct mif_burst_kind){ MIF_CLIENT, MIF_MODE_ETHERNET, false });
 }
 
 static uint16_t
 tx_client_ip(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return tx_burst(queue, mbufs, count, MIF_CLIENT, MIF_MODE_IP, false);
+	return tx_burst(queue, mbufs, count,
+			(struct mif_burst_kind){ MIF_CLIENT, MIF_MODE_IP, false });
+}
+
+static uint16_t
+tx_server(void *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	return tx_burst(queue, mbufs, count,
+			(struct mif_burst_kind){ MIF_SERVER, MIF_MODE_ETHERNET, false });
 }
 
 static uint16_t
 tx_server_ip(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return tx_burst(queue, mbufs, count, MIF_SERVER, MIF_MODE_IP, false);
+	return tx_burst(queue, mbufs, count,
+			(struct mif_burst_kind){ MIF_SERVER, MIF_MODE_IP, false });
 }
 
 static uint16_t
 tx_client_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return tx_burst(queue, mbufs, count, MIF_CLIENT, MIF_MODE_ETHERNET, true);
+	return tx_burst(queue, mbufs, count,
+			(struct mif_burst_kind){ MIF_CLIENT, MIF_MODE_ETHERNET, true });
 }
 
 static uint16_t
 tx_client_ip_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return tx_burst(queue, mbufs, count, MIF_CLIENT, MIF_MODE_IP, true);
+	return tx_burst(queue, mbufs, count,
+			(struct mif_burst_kind){ MIF_CLIENT, MIF_MODE_IP, true });
 }
 
 static uint16_t
 tx_server_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return tx_burst(queue, mbufs, count, MIF_SERVER, MIF_MODE_ETHERNET, true);
+	return tx_burst(queue, mbufs, count,
+			(struct mif_burst_kind){ MIF_SERVER, MIF_MODE_ETHERNET, true });
 }
 
 static uint16_t
 tx_server_ip_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return tx_burst(queue, mbufs, count, MIF_SERVER, MIF_MODE_IP, true);
+	return tx_burst(queue, mbufs, count,
+			(struct mif_burst_kind){ MIF_SERVER, MIF_MODE_IP, true });
 }
 
 const struct mif_tx_bursts MIF_BURST_NAME(tx, MIF_VARIANT) = {

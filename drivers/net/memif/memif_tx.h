@@ -10,8 +10,10 @@
 #include <rte_common.h>
 #include <rte_mbuf.h>
 
+#include "memif_burst.h"
 #include "memif_copy.h"
 #include "memif_desc.h"
+#include "memif_process.h"
 #include "memif_queue.h"
 #include "memif_ring.h"
 
@@ -119,6 +121,32 @@ mif_tx_publish(struct mif_queue *queue, struct mif_ring_end *end)
 	mif_ring_publish(end->own_index, end->cursor);
 	if (unlikely(mif_ring_wants_event(end->ring)) && mif_queue_wake(end) == 0)
 		mif_count(&queue->counters.events, 1);
+}
+
+/** Puts up to count packets into a ring; returns how many are done with, sent or dropped. */
+typedef uint16_t (*mif_tx_ring_t)(struct mif_queue *queue, struct mif_ring_end *end,
+		struct rte_mbuf **mbufs, uint16_t count, struct mif_burst_kind kind);
+
+/** A transmit burst, into the ring of its queue. */
+static __rte_always_inline uint16_t
+mif_tx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count,
+		const mif_tx_ring_t transmit, const struct mif_burst_kind kind)
+{
+	struct mif_ring_end *end;
+	uint16_t done = 0;
+
+	/* A secondary may send before the primary has made queues. */
+	if (kind.secondary && unlikely(queue == NULL))
+		return 0;
+	end = mif_process_enter(queue, kind.secondary);
+	if (likely(end != NULL)) {
+		if (likely(!end->shared) || mif_queue_take_ring(end))
+			done = transmit(queue, end, mbufs, count, kind);
+		if (unlikely(end->shared))
+			mif_lock_give(&end->lock);
+	}
+	mif_gate_leave(&queue->gate);
+	return done;
 }
 
 #endif /* MEMIF_TX_H */

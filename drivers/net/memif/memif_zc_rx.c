@@ -14,7 +14,6 @@
 #include "memif_desc.h"
 #include "memif_ethdev.h"
 #include "memif_ip.h"
-#include "memif_process.h"
 #include "memif_queue.h"
 #include "memif_ring.h"
 #include "memif_rx.h"
@@ -299,8 +298,9 @@ refill(struct mif_queue *queue, struct mif_ring_end *end, bool idle, const enum 
 
 static __rte_always_inline uint16_t
 receive(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs, uint16_t count,
-		const enum mif_mode mode)
+		const struct mif_burst_kind kind)
 {
+	const enum mif_mode mode = kind.mode;
 	uint32_t ready = mif_rx_ready(queue, end, mif_zc_posted(end));
 	const bool idle = ready == 0;
 	uint16_t done = 0;
@@ -327,46 +327,32 @@ receive(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbu
 	return done;
 }
 
-static __rte_always_inline uint16_t
-rx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count, const enum mif_mode mode,
-		const bool secondary)
-{
-	struct mif_ring_end *end;
-	uint16_t done = 0;
-
-	/* A secondary may poll before the primary has made queues. */
-	if (secondary && unlikely(queue == NULL))
-		return 0;
-	end = mif_process_enter(queue, secondary);
-	for (; end != NULL; end = end->next)
-		done = (uint16_t)(done +
-				receive(queue, end, &mbufs[done], (uint16_t)(count - done), mode));
-	mif_gate_leave(&queue->gate);
-	return done;
-}
-
 static uint16_t
 rx_client(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return rx_burst(queue, mbufs, count, MIF_MODE_ETHERNET, false);
+	return mif_rx_burst(queue, mbufs, count, receive,
+			(struct mif_burst_kind){ MIF_CLIENT, MIF_MODE_ETHERNET, false });
 }
 
 static uint16_t
 rx_client_ip(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return rx_burst(queue, mbufs, count, MIF_MODE_IP, false);
+	return mif_rx_burst(queue, mbufs, count, receive,
+			(struct mif_burst_kind){ MIF_CLIENT, MIF_MODE_IP, false });
 }
 
 static uint16_t
 rx_client_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return rx_burst(queue, mbufs, count, MIF_MODE_ETHERNET, true);
+	return mif_rx_burst(queue, mbufs, count, receive,
+			(struct mif_burst_kind){ MIF_CLIENT, MIF_MODE_ETHERNET, true });
 }
 
 static uint16_t
 rx_client_ip_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return rx_burst(queue, mbufs, count, MIF_MODE_IP, true);
+	return mif_rx_burst(queue, mbufs, count, receive,
+			(struct mif_burst_kind){ MIF_CLIENT, MIF_MODE_IP, true });
 }
 
 const struct mif_rx_bursts MIF_BURST_NAME(zc_rx, MIF_VARIANT) = {

@@ -15,7 +15,6 @@
 #include "memif_desc.h"
 #include "memif_ethdev.h"
 #include "memif_ip.h"
-#include "memif_process.h"
 #include "memif_queue.h"
 #include "memif_ring.h"
 #include "memif_tx.h"
@@ -266,8 +265,9 @@ put_mixed(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **m
 
 static __rte_always_inline uint16_t
 transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs, uint16_t count,
-		const enum mif_mode mode)
+		const struct mif_burst_kind kind)
 {
+	const enum mif_mode mode = kind.mode;
 	const uint16_t before = end->cursor;
 	uint32_t done = 0;
 	uint32_t part, mixed;
@@ -293,49 +293,32 @@ transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mb
 	return (uint16_t)done;
 }
 
-static __rte_always_inline uint16_t
-tx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count, const enum mif_mode mode,
-		const bool secondary)
-{
-	struct mif_ring_end *end;
-	uint16_t done = 0;
-
-	/* A secondary may poll before the primary has made queues. */
-	if (secondary && unlikely(queue == NULL))
-		return 0;
-	end = mif_process_enter(queue, secondary);
-	if (likely(end != NULL)) {
-		if (likely(!end->shared) || mif_queue_take_ring(end))
-			done = transmit(queue, end, mbufs, count, mode);
-		if (unlikely(end->shared))
-			mif_lock_give(&end->lock);
-	}
-	mif_gate_leave(&queue->gate);
-	return done;
-}
-
 static uint16_t
 tx_client(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return tx_burst(queue, mbufs, count, MIF_MODE_ETHERNET, false);
+	return mif_tx_burst(queue, mbufs, count, transmit,
+			(struct mif_burst_kind){ MIF_CLIENT, MIF_MODE_ETHERNET, false });
 }
 
 static uint16_t
 tx_client_ip(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return tx_burst(queue, mbufs, count, MIF_MODE_IP, false);
+	return mif_tx_burst(queue, mbufs, count, transmit,
+			(struct mif_burst_kind){ MIF_CLIENT, MIF_MODE_IP, false });
 }
 
 static uint16_t
 tx_client_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return tx_burst(queue, mbufs, count, MIF_MODE_ETHERNET, true);
+	return mif_tx_burst(queue, mbufs, count, transmit,
+			(struct mif_burst_kind){ MIF_CLIENT, MIF_MODE_ETHERNET, true });
 }
 
 static uint16_t
 tx_client_ip_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return tx_burst(queue, mbufs, count, MIF_MODE_IP, true);
+	return mif_tx_burst(queue, mbufs, count, transmit,
+			(struct mif_burst_kind){ MIF_CLIENT, MIF_MODE_IP, true });
 }
 
 const struct mif_tx_bursts MIF_BURST_NAME(zc_tx, MIF_VARIANT) = {
