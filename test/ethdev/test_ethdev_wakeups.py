@@ -27,6 +27,8 @@ SEED = int(os.environ.get("MIF_SEED", "1"))
 IDLE_SHARE = 0.02   # of a CPU
 IDLE_TURNS = 5      # of the control thread, in a second
 LOOKED_AFTER = 0.005    # seconds: the control thread's last look is later than that
+FLOOD = 1000        # events without a packet
+FLOOD_SHARE = 0.2   # of a CPU, in the second after them
 UNTOLD = 20         # packets of which the sleeper is not told
 
 StartIntr = Callable[..., Intr]
@@ -123,6 +125,27 @@ def test_packet_that_nobody_tells_of(start_intr: StartIntr, socket: Socket, role
             assert peer.send(0, bytes(60))
             assert len(peer.recv_wait(0, 2, PATIENCE)) == 2
     check_sleeper(sleeper.finish(), told + untold)
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["epoll", "poll"])
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_flooded_eventfd(start_intr: StartIntr, socket: Socket, role: str, plain: bool) -> None:
+    """
+    A peer that wakes us for nothing costs a turn each time, and leaves a counter that nobody reads: once it
+    rests, so do we; and its next packet wakes us.
+    """
+    sleeper = start_intr("sleep", Memif(role, socket), plain=plain).wait_asleep()
+    with joined(other(role), socket) as peer:
+        for _ in range(FLOOD):
+            os.eventfd_write(peer.tx[0].eventfd, 1 << 40)
+        share = sleeper.cpu_share(1)
+        assert peer.send(0, bytes(60))
+        assert len(peer.recv_wait(0, 1, PATIENCE)) == 1
+        report = sleeper.finish()
+    print(share, report)
+    assert share < FLOOD_SHARE, share
+    assert 1 <= report["idle_wake_ups"] <= FLOOD + 1 and report["received"] == 1, report
+    assert report["alarms"] == 0, report
 
 
 @pytest.mark.parametrize("role", ["client", "server"])

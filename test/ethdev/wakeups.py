@@ -17,10 +17,12 @@ TICKS = os.sysconf("SC_CLK_TCK")
 class Intr(Process):
     """A running mif-intr; role is "sleep" or "send"."""
 
-    def __init__(self, role: str, memif: Memif, driver: str = OURS, **options: int) -> None:
+    def __init__(self, role: str, memif: Memif, driver: str = OURS, plain: bool = False,
+                 **options: int) -> None:
         # The sleeper has the CPU to itself most of the time; the sender polls on the other one.
         command = [str(build_dir() / PROGRAM), *eal_args(f"0@{cpu(0 if role == 'sleep' else 1)}"),
-                   *driver_args(driver), f"--vdev={memif.vdev()}", "--", f"--{role}"]
+                   *driver_args(driver), f"--vdev={memif.vdev()}", "--", f"--{role}",
+                   *(["--plain"] if plain else [])]
         for name, value in options.items():
             command += [f"--{name}", str(value)]
         super().__init__(command)

@@ -5,7 +5,7 @@
  * come, and sends them back; the other polls, sends single packets, and knows by the answer that the
  * first one woke up.
  *
- *     mif-intr [EAL options] -- --send | --sleep [--count N] [--queues N] [--seed N]
+ *     mif-intr [EAL options] -- --send | --sleep [--plain] [--count N] [--queues N] [--seed N]
  */
 
 #include <getopt.h>
@@ -27,6 +27,7 @@ usage(void)
 {
 	fprintf(stderr,
 			"usage: mif-intr [EAL options] -- --send | --sleep [options]\n"
+			"  --plain     sleep in poll(), not in rte_epoll_wait()\n"
 			"  --count N   packets to send (100000)\n"
 			"  --queues N  receive and transmit queues (1)\n"
 			"  --seed N    of the sender's pauses (1)\n");
@@ -38,6 +39,7 @@ parse(int argc, char **argv, struct options *options)
 	static const struct option names[] = {
 		{ "send", no_argument, NULL, 's' },
 		{ "sleep", no_argument, NULL, 'r' },
+		{ "plain", no_argument, NULL, 'p' },
 		{ "count", required_argument, NULL, 'c' },
 		{ "queues", required_argument, NULL, 'q' },
 		{ "seed", required_argument, NULL, 'e' },
@@ -52,6 +54,8 @@ parse(int argc, char **argv, struct options *options)
 		role |= c == 's' || c == 'r';
 		if (c == 's')
 			options->send = true;
+		else if (c == 'p')
+			options->plain = true;
 		else if (c == 'c')
 			options->count = strtoull(optarg, NULL, 10);
 		else if (c == 'q')

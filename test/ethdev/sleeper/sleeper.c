@@ -22,6 +22,7 @@
 static struct {
 	uint16_t port;
 	uint16_t queues;
+	bool plain;
 	volatile bool asleep;
 	volatile uint64_t received;
 	uint64_t answered;
@@ -202,6 +203,31 @@ poll_queues(uint64_t woken_ns)
 	return total;
 }
 
+/* The same as sleep_once(), on the files of the queues: these say for how long they are ready. */
+static bool
+sleep_in_poll(bool *packets)
+{
+	struct pollfd files[QUEUES_MAX + 1] = { { .fd = STDIN_FILENO, .events = POLLIN } };
+	int count;
+
+	for (uint16_t i = 0; i < me.queues; i++) {
+		files[i + 1].fd = rte_eth_dev_rx_intr_ctl_q_get_fd(me.port, i);
+		files[i + 1].events = POLLIN;
+	}
+	me.asleep = true;
+	do
+		count = poll(files, me.queues + 1u, -1);
+	while (count < 0 && errno == EINTR); /* the watchdog */
+	me.asleep = false;
+	for (uint16_t i = 0; i < me.queues; i++) {
+		if (files[i + 1].revents == 0)
+			continue;
+		*packets = true;
+		rte_eth_dev_rx_intr_disable(me.port, i);
+	}
+	return (files[0].revents == 0 || obey()) && count >= 0;
+}
+
 /* Sleeps without a time-out; false when it is time to end. */
 static bool
 sleep_once(const struct rte_epoll_event *stdin_event, bool *packets)
@@ -210,12 +236,14 @@ sleep_once(const struct rte_epoll_event *stdin_event, bool *packets)
 	bool go_on = true;
 	int count;
 
+	*packets = false;
 	for (uint16_t i = 0; i < me.queues; i++)
 		rte_eth_dev_rx_intr_enable(me.port, i);
+	if (me.plain)
+		return sleep_in_poll(packets);
 	me.asleep = true;
 	count = rte_epoll_wait(RTE_EPOLL_PER_THREAD, events, QUEUES_MAX + 1, -1);
 	me.asleep = false;
-	*packets = false;
 	for (int i = 0; i < count; i++) {
 		if (events[i].epdata.data == stdin_event) {
 			go_on = obey();
@@ -237,6 +265,7 @@ run_sleeper(uint16_t port, const struct options *options)
 
 	me.port = port;
 	me.queues = options->queues;
+	me.plain = options->plain;
 	if (!watch_queues() || !watch_stdin(&stdin_event) || !start_watchdog()) {
 		fprintf(stderr, "mif-intr: cannot wait: %s\n", strerror(errno));
 		return 2;

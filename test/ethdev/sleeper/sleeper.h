@@ -31,6 +31,7 @@ struct options {
 	uint64_t count; /**< packets to send */
 	uint16_t queues;
 	uint32_t seed;
+	bool plain; /**< sleep in poll(), as programs with a loop of their own do */
 };
 
 /** Times, for their median and the like; the first so many. */
