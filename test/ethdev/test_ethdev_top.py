@@ -11,9 +11,10 @@ import socket as sockets
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Optional
 
 from memif import Memif, Socket
+from process import PATIENCE
 from telemetry import PYTHON, TOP, Talker, top, top_ports, wait_state
 
 StartTalker = Callable[..., Talker]
@@ -92,33 +93,45 @@ def test_remarks(start_talker: StartTalker, socket: Socket) -> None:
 
 
 class Terminal:
-    """memif-top.py in a terminal of 40 lines and 100 columns."""
+    """memif-top.py in a terminal of 40 lines and 100 columns. It is gone at the end of the block."""
 
-    def __init__(self) -> None:
-        self.pid, self._fd = pty.fork()
+    def __init__(self, *options: str) -> None:
+        self.status: Optional[int] = None
+        self.pid, self.fd = pty.fork()
         if self.pid == 0:
-            os.execve(PYTHON, [PYTHON, str(TOP), "--interval", "0.1"],
+            os.execve(PYTHON, [PYTHON, str(TOP), "--interval", "0.1", *options],
                       {"TERM": "dumb", "COLUMNS": "100", "LINES": "40"})
         self.shown = b""
+
+    def __enter__(self) -> "Terminal":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self.status is None:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        os.close(self.fd)
 
     def wait_for(self, text: str, timeout: float = 20) -> None:
         end = time.monotonic() + timeout
         start = len(self.shown)
         while text.encode() not in self.shown[start:]:
             assert time.monotonic() < end, self.shown[-3000:]
-            if select.select([self._fd], [], [], 0.1)[0]:
-                self.shown += os.read(self._fd, 65536)
+            if select.select([self.fd], [], [], 0.1)[0]:
+                self.shown += os.read(self.fd, 65536)
 
     def end(self, key: bytes) -> int:
-        os.write(self._fd, key)
-        end = time.monotonic() + 10
-        while time.monotonic() < end:
-            if select.select([self._fd], [], [], 0.1)[0]:
+        """Presses a key; returns the exit status."""
+        os.write(self.fd, key)
+        end = time.monotonic() + PATIENCE
+        while self.status is None:
+            assert time.monotonic() < end, f"does not end: {self.shown[-3000:]!r}"
+            if select.select([self.fd], [], [], 0.1)[0]:
                 try:
-                    self.shown += os.read(self._fd, 65536)
-                except OSError:
-                    break
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+                    self.shown += os.read(self.fd, 65536)
+                except OSError:  # what a pseudo-terminal says at its end
+                    self.status = os.waitpid(self.pid, 0)[1]
+        return os.waitstatus_to_exitcode(self.status)
 
 
 def check_terminal(terminal: Terminal, key: bytes) -> None:
@@ -135,22 +148,25 @@ def check_terminal(terminal: Terminal, key: bytes) -> None:
 
 def test_live(start_talker: StartTalker, socket: Socket) -> None:
     """Started before there is a process, it shows ports as they come, connect, and go."""
-    terminal = Terminal()
-    terminal.wait_for("memif ports on")
-    one = start_talker([Memif("server", socket).vdev()])
-    terminal.wait_for(f"{one.pid}  dpdk-testpmd")
-    other = start_talker([Memif("client", socket).vdev()], cpu_number=1)
-    terminal.wait_for(f"{other.pid}  dpdk-testpmd")
-    wait_state(one, 0, "connected")
-    other.kill9()
-    terminal.wait_for("the peer closed the connection")
-    one.attach(Memif("client", Socket(socket.path + "x", True), {}, "net_memif9").vdev())
-    terminal.wait_for("net_memif9")
-    one.quit()
-    check_terminal(terminal, b"q")
-    second = Terminal()
-    second.wait_for("memif ports on")
-    check_terminal(second, b"\x03")
+    with Terminal() as terminal:
+        terminal.wait_for("memif ports on")
+        one = start_talker([Memif("server", socket).vdev()])
+        terminal.wait_for(f"{one.pid}  dpdk-testpmd")
+        other = start_talker([Memif("client", socket).vdev()], cpu_number=1)
+        terminal.wait_for(f"{other.pid}  dpdk-testpmd")
+        wait_state(one, 0, "connected")
+        other.kill9()
+        terminal.wait_for("the peer closed the connection")
+        one.attach(Memif("client", Socket(socket.path + "x", True), {}, "net_memif9").vdev())
+        terminal.wait_for("net_memif9")
+        one.quit()
+        check_terminal(terminal, b"q")
+
+
+def test_interrupted(scratch: Path) -> None:
+    with Terminal("--folder", str(scratch)) as terminal:
+        terminal.wait_for("memif ports on")
+        check_terminal(terminal, b"\x03")
 
 
 def test_hanging_process(start_talker: StartTalker, socket: Socket) -> None:
