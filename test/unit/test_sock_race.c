@@ -39,6 +39,18 @@ wait_for(atomic_uint *counter, unsigned int value)
 			sched_yield();
 }
 
+/* Who does not get its turn for long, as the one that has it was preempted, is told to try again. */
+static int
+listen_patiently(struct mif_sock_listener *listener, const struct mif_sock_access *access)
+{
+	int ret;
+
+	do
+		ret = mif_sock_listen(listener, &place, access);
+	while (ret == -EBUSY);
+	return ret;
+}
+
 /* One process, all rounds; the first of them prepares and judges. */
 static void
 compete(unsigned int me, unsigned int rivals, bool stale)
@@ -52,7 +64,7 @@ compete(unsigned int me, unsigned int rivals, bool stale)
 		if (me == 0 && stale)
 			place_leave_stale(SOCK_SEQPACKET);
 		wait_for(&race->arrived, round * rivals);
-		ret = mif_sock_listen(&listener, &place, &access);
+		ret = listen_patiently(&listener, &access);
 		if (ret == 0)
 			atomic_fetch_add(&race->winners, 1);
 		else if (ret != -EADDRINUSE)
