@@ -117,7 +117,11 @@ take_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **
 	uint8_t *to;
 	uint32_t ahead;
 
-	for (uint32_t i = 0; i < count; i++) {
+	for (uint32_t n = 0; n < count; n++) {
+		/* A client reads its descriptors backwards: CPUs fetch ahead what seems to be wanted next,
+		 * which would be those that the server is about to write. */
+		const uint32_t i = role == MIF_CLIENT ? count - 1 - n : n;
+
 		pieces[i] = read_piece(end, (uint16_t)(end->cursor + i), role);
 		plain &= pieces[i].ok & pieces[i].last &
 				(pieces[i].length <=
