@@ -29,8 +29,8 @@ from .tools import build_everything, plugin_of
 SIZES = (64, 512)
 PAIR_NAMES = ("ours", "stock", "ours-zc", "stock-zc", "ours-stock", "stock-ours")
 ROUNDS = 3
-SECONDS = 0.6
-FREQUENCY = 5000  # samples of each end in a second
+SECONDS = 1.0
+FREQUENCY = 999  # samples of each end in a second
 PERF_SECONDS = 60
 PLOT = "profile-{way}.svg"
 
