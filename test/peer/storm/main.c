@@ -128,9 +128,9 @@ main(int argc, char **argv)
 	}
 	storm_run(&storm);
 	printf("{\"descriptors\": %llu, \"bad\": %llu, \"jumps\": %llu, \"connections\": %llu, "
-	       "\"seconds\": %.1f}\n",
+	       "\"stuck\": %llu, \"seconds\": %.1f}\n",
 			(unsigned long long)storm.descriptors, (unsigned long long)storm.bad,
 			(unsigned long long)storm.jumps, (unsigned long long)storm.connections,
-			seconds_now() - begin);
+			(unsigned long long)storm.stuck, seconds_now() - begin);
 	return 0;
 }

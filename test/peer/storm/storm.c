@@ -12,6 +12,7 @@
 #define BATCH 64
 #define TURNS_PER_LOOK 256 /* at the socket */
 #define REFUSED_US 2000	   /* before the next attempt */
+#define STUCK_S 2
 
 /* xorshift64*: one multiplication a number. */
 static uint64_t
@@ -143,11 +144,37 @@ choose_manners(struct storm *storm)
 	storm->jump_every = jump_every[below(storm, sizeof(jump_every) / sizeof(jump_every[0]))];
 }
 
+static double
+seconds_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/*
+ * Has nothing been taken for long? A buffer that we post may lie over our ring: the other end then
+ * writes a packet over its index there, and says no more what it has taken.
+ */
+static bool
+is_stuck(struct storm *storm)
+{
+	double now = seconds_now();
+
+	if (storm->descriptors != storm->last_taken) {
+		storm->last_taken = storm->descriptors;
+		storm->last_time = now;
+	}
+	return now - storm->last_time > STUCK_S;
+}
+
 static void
 misbehave(struct storm *storm)
 {
 	const struct mif_geometry *geometry = &storm->peer->conn.geometry;
 
+	storm->last_time = seconds_now();
 	storm->connections++;
 	choose_manners(storm);
 	for (int dir = 0; dir < MIF_DIRS; dir++) {
@@ -159,8 +186,13 @@ misbehave(struct storm *storm)
 			for (uint16_t i = 0; i < geometry->rings[dir]; i++)
 				play(storm, &storm->ends[dir][i]);
 		}
-		if (turn % TURNS_PER_LOOK == 0)
+		if (turn % TURNS_PER_LOOK == 0) {
 			peer_step(storm->peer, 0);
+			if (is_stuck(storm)) {
+				storm->stuck++;
+				return;
+			}
+		}
 		if (storm->descriptors >= storm->wanted)
 			return;
 	}

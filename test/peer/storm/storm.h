@@ -26,6 +26,9 @@ struct storm {
 	uint64_t bad;	/**< offered with something outside its bounds; server: of any content */
 	uint64_t jumps; /**< an index set to any value */
 	uint64_t connections;
+	uint64_t stuck;	     /**< connections that were given up, as nothing was taken any more */
+	uint64_t last_taken; /**< descriptors, at last_time: seconds of CLOCK_MONOTONIC */
+	double last_time;
 	uint32_t bad_every; /**< of this connection: one of so many descriptors is bad */
 	uint32_t jump_every;
 	struct storm_end ends[MIF_DIRS][MIF_RINGS_MAX];
