@@ -27,6 +27,7 @@
 #include "memif_ip.h"
 #include "memif_lock.h"
 #include "memif_mirror.h"
+#include "memif_pack.h"
 
 struct mif_loans;
 struct mif_notifier;
@@ -78,6 +79,7 @@ struct mif_ring_end {
 	uint32_t buffers_offset; /**< client: bytes from the region's start to it */
 	uint32_t buffer_size;	 /**< client: bytes of room in each */
 	uint32_t stride;	 /**< client: bytes from one to the next */
+	struct mif_pack pack;	 /**< client transmit: where packets lie among them */
 	uint64_t capacity;	 /**< client: bytes that all buffers hold */
 	struct mif_shared *common;
 	struct mif_desc *picked; /**< server transmit: copies of a chain's descriptors */
@@ -98,7 +100,7 @@ mif_ring_end_advance(struct mif_ring_end *end, uint32_t slots)
 	__atomic_store_n(&end->cursor, (uint16_t)(end->cursor + slots), __ATOMIC_RELAXED);
 }
 
-/** The empty descriptor of one of our own buffers, that is of a client's. */
+/** The empty descriptor of one of our own buffers, that is of a client's, to receive into. */
 static inline struct mif_desc
 mif_own_buffer(const struct mif_ring_end *end, uint32_t slot)
 {
@@ -106,6 +108,17 @@ mif_own_buffer(const struct mif_ring_end *end, uint32_t slot)
 		.region = end->region,
 		.length = end->buffer_size,
 		.offset = end->buffers_offset + slot * end->stride,
+	};
+}
+
+/** Client transmit: the empty descriptor of the memory for a packet at this place. */
+static inline struct mif_desc
+mif_own_place(const struct mif_ring_end *end, uint32_t place)
+{
+	return (struct mif_desc){
+		.region = end->region,
+		.length = end->buffer_size,
+		.offset = end->buffers_offset + place,
 	};
 }
 

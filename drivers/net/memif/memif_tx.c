@@ -70,8 +70,9 @@ put_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **m
 	struct mif_desc descs[MIF_TX_CHUNK];
 	uint8_t *places[MIF_TX_CHUNK];
 	uint8_t l2[MIF_TX_CHUNK]; /* mode=ip: bytes that are not sent */
+	struct mif_pack pack = end->pack;
 	uint64_t bytes = 0;
-	uint32_t skipped;
+	uint32_t skipped, place;
 	bool plain = true;
 	uint32_t ahead;
 
@@ -81,8 +82,10 @@ put_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **m
 		uint32_t slot = (end->cursor + i) & end->mask;
 
 		if (role == MIF_CLIENT) {
-			descs[i] = mif_own_buffer(end, slot);
+			place = mif_pack_place(&pack);
+			descs[i] = mif_own_place(end, place);
 			places[i] = end->base + descs[i].offset;
+			mif_pack_put(&pack, place, mbuf->data_len);
 		} else {
 			bool ok;
 
@@ -119,6 +122,8 @@ put_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **m
 				descs[i].length);
 		mif_desc_write(&end->desc[slot], descs[i]);
 	}
+	if (role == MIF_CLIENT)
+		end->pack = pack;
 	mif_ring_end_advance(end, count);
 	mif_count(&queue->counters.packets, count);
 	mif_count(&queue->counters.bytes, bytes);

@@ -70,6 +70,7 @@ mif_tx_copy(struct mif_ring_end *end, const struct rte_mbuf *mbuf, uint32_t skip
 {
 	struct mif_desc desc;
 	uint32_t slot, part, used, in_segment;
+	uint32_t place = 0;
 	const uint8_t *from;
 	uint8_t *to;
 
@@ -79,7 +80,9 @@ mif_tx_copy(struct mif_ring_end *end, const struct rte_mbuf *mbuf, uint32_t skip
 	in_segment = mbuf->data_len - skipped;
 	for (uint32_t i = 0; left != 0; i++) {
 		slot = end->cursor & end->mask;
-		desc = role == MIF_CLIENT ? mif_own_buffer(end, slot) : end->picked[i];
+		if (role == MIF_CLIENT)
+			place = mif_pack_place(&end->pack);
+		desc = role == MIF_CLIENT ? mif_own_place(end, place) : end->picked[i];
 		to = mif_desc_data(end->common->regions, desc);
 		for (used = 0; used < desc.length && left != 0; used += part) {
 			while (in_segment == 0) {
@@ -93,6 +96,8 @@ mif_tx_copy(struct mif_ring_end *end, const struct rte_mbuf *mbuf, uint32_t skip
 			in_segment -= part;
 			left -= part;
 		}
+		if (role == MIF_CLIENT)
+			mif_pack_put(&end->pack, place, used);
 		desc.length = used;
 		desc.flags = left != 0 ? MIF_DESC_NEXT : more;
 		mif_desc_write(&end->desc[slot], desc);

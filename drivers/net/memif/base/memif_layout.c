@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "memif_layout.h"
+#include "memif_pack.h"
 
 /* Pairs of lines are fetched together, so rings two lines apart do not disturb each other. */
 #define RING_SPACING (2 * MIF_LINE_SIZE)
@@ -76,7 +77,7 @@ mif_layout_plan(struct mif_layout *layout, struct mif_geometry *geometry,
 
 	for (int dir = 0; dir < MIF_DIRS; dir++) {
 		stride = mif_layout_stride(cfg->buffer_size, cfg->close[dir]);
-		run_bytes = (uint64_t)stride << cfg->log2_ring_size;
+		run_bytes = mif_pack_bytes(stride, cfg->log2_ring_size);
 		for (int i = 0; i < cfg->rings[dir]; i++) {
 			if (end + run_bytes > REGION_LIMIT) {
 				geometry->region_size[region] = round_up(end, cfg->page_size);
