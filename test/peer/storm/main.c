@@ -12,7 +12,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <signal.h>
-#include <time.h>
 
 #include "storm.h"
 
@@ -88,15 +87,6 @@ set_option(struct storm *storm, int option, const char *value)
 	default:
 		refuse("unknown option");
 	}
-}
-
-static double
-seconds_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
 int

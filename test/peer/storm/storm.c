@@ -144,7 +144,7 @@ choose_manners(struct storm *storm)
 	storm->jump_every = jump_every[below(storm, sizeof(jump_every) / sizeof(jump_every[0]))];
 }
 
-static double
+double
 seconds_now(void)
 {
 	struct timespec now;

@@ -34,6 +34,9 @@ struct storm {
 	struct storm_end ends[MIF_DIRS][MIF_RINGS_MAX];
 };
 
+/** Of CLOCK_MONOTONIC. */
+double seconds_now(void);
+
 /** Connect, misbehave, connect again, until so many descriptors were taken. */
 void storm_run(struct storm *storm);
 
