@@ -68,7 +68,7 @@ def parse_arguments() -> argparse.Namespace:
         help="only what the checks of descriptors cost at 64 B, against a build without them; two "
              "minutes; the exit status is 1 when it is more than 3 %%")
     add("--profile", action="store_true",
-        help="only where the time of a packet goes, by samples of perf; four minutes")
+        help="only where the time of a packet goes, by samples of perf; seven minutes")
     add("--only", type=several(list(GROUPS)), metavar="GROUP,...",
         help=f"some of {','.join(GROUPS)}; the others stay in the results as they are")
     add("--resume", action="store_true",

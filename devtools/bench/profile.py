@@ -43,7 +43,7 @@ BYTES, DESCRIPTORS, MBUFS, INDICES, REST = (
     "bytes of packets", "descriptors", "mbufs", "indices, gate, events", "the rest")
 PARTS = {
     BYTES: r"mif_copy|mif_prefetch_rest|mif_zc_prefetch_data",
-    DESCRIPTORS: r"mif_desc_|mif_own_buffer|read_piece|release$|mif_tx_prefetch_slots|mif_zc_find"
+    DESCRIPTORS: r"mif_desc_|mif_own_|mif_pack_|read_piece|release$|mif_tx_prefetch_slots|mif_zc_find"
                  r"|describe$|mif_zc_offer",
     MBUFS: r"rte_mempool_|get_mbufs|mif_rx_init_mbuf|free_mbufs|mif_zc_reclaim|mif_zc_post$|keep$"
            r"|rte_mbuf_|rte_pktmbuf_",
@@ -58,7 +58,7 @@ both ends, each polling on a CPU of its own, sampled {FREQUENCY} times a second 
 cpu-clock`; medians of {ROUNDS} rounds in turns. A program that polls uses all of its time, so the
 nanoseconds of a packet at one end are those between two packets, and each sample is a share of them.
 The end that has little to wait for decides the rate: *empty* says how many of an end's polls found
-no packet, or how many of its bursts could not be sent in whole. The time of those is in these
+no packet, or how many of its bursts could send none. The time of those is in these
 numbers too. Sampling itself costs some per cent, so rates are for the shares only.
 """
 
