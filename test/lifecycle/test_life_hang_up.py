@@ -149,14 +149,16 @@ def test_stop_in_a_callback(program: Lifecycle, action: str) -> None:
     """Both ends in one process: the control thread runs the callback, and is who the server's end waits
     for. It has to hear of the DISCONNECT all the same."""
     socket = Socket("@" + unique("hangup"), True)
-    program.up(Memif("server", socket, {}, "net_memif1").vdev())
     client = program.attach(Memif("client", socket, {"zero-copy": "yes", "rsize": 6}).vdev())
+    server = program.attach(Memif("server", socket, {}, "net_memif1").vdev())
     program.cmd(f"on {client} up {action}")
+    # The client first: ethdev stops no port whose rte_eth_dev_start() has not returned yet.
     program.start(client)
+    program.start(server)
     wait_until(lambda: f"! done {action} {client} 0\n" in program.stdout, PATIENCE,
                "the callback is done")
     # There need be no event: the server's link may be down again before its rise was reported.
-    program.wait_link(False, 0, PATIENCE)
+    program.wait_link(False, server, PATIENCE)
     assert COMPLAINT not in program.stderr
     program.quit()
 
