@@ -17,6 +17,7 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
+from types import ModuleType
 
 from bench import checks, machine, profile, smoke
 from bench.archive import Archive
@@ -181,27 +182,16 @@ def run_smoke(options: argparse.Namespace, build: Path) -> int:
     return {"passed": 0, "failed": 1, "undecided": 77}[outcome["result"]]
 
 
-def run_checks(options: argparse.Namespace, build: Path) -> int:
+def run_page(options: argparse.Namespace, build: Path, group: ModuleType) -> list[dict]:
+    """Measures a group that has a page of its own, and writes that; returns what was measured."""
     with tempfile.TemporaryDirectory(prefix="mif-bench-") as scratch:
         tools = find_tools(build, Path(scratch), ())
         about = machine.describe(ROOT, f"{dpdk_version()}, {tools.testpmd}")
         warning = machine.noise(machine.load())  # before a compiler is what it sees
-        unchecked = checks.build_unchecked(ROOT / "build-unchecked")
-        records = checks.compare(tools, unchecked)
-    page = checks.write(records, about, warning, options.out or PUBLISHED)
+        records = group.measure(tools)
+    page = group.write(records, about, warning, options.out or PUBLISHED)
     print(f"\n{page.read_text()}")
-    return 0 if checks.passed(records) else 1
-
-
-def run_profile(options: argparse.Namespace, build: Path) -> int:
-    with tempfile.TemporaryDirectory(prefix="mif-bench-") as scratch:
-        tools = find_tools(build, Path(scratch), ())
-        about = machine.describe(ROOT, f"{dpdk_version()}, {tools.testpmd}")
-        warning = machine.noise(machine.load())  # before a compiler is what it sees
-        records = profile.profile(tools, ROOT / "build-profile")
-    page = profile.write(records, about, warning, options.out or PUBLISHED)
-    print(f"\n{page.read_text()}")
-    return 0
+    return records
 
 
 def main() -> int:
@@ -218,9 +208,10 @@ def main() -> int:
         if not given and not options.no_build:
             build_everything(build)
         if options.checks:
-            return run_checks(options, build)
+            return 0 if checks.passed(run_page(options, build, checks)) else 1
         if options.profile:
-            return run_profile(options, build)
+            run_page(options, build, profile)
+            return 0
         return run_smoke(options, build) if options.smoke else measure(options, build)
     except (BenchError, OSError) as error:
         print(f"bench: {error}", file=sys.stderr)

@@ -12,10 +12,9 @@ from . import testpmd
 from .document import table
 from .distance import Distance
 from .ends import PAIRS, Tools, cpus
-from .plan import DISTURBED
 from .stats import Spread, ratio
 from .svg import Series, bars
-from .tools import build_everything, plugin_of
+from .tools import ROOT, build_everything, plugin_of
 
 SIZE = 64
 SECONDS = 0.3
@@ -24,6 +23,7 @@ ROUNDS = 2  # of each session
 WANTED = 0.97  # of the rate without checks; what the project promises
 CLEAN_LEAST = 3  # measurements that nobody disturbed, to go by them alone
 CHECKED, UNCHECKED = "with", "without"
+UNCHECKED_BUILD = ROOT / "build-unchecked"
 PLOT = "checks.svg"
 HEAD = f"""<!-- SPDX-License-Identifier: BSD-3-Clause; written by devtools/bench.py, not by hand -->
 # What the checks cost
@@ -36,25 +36,23 @@ of indices, once per burst, stay in both.
 """
 
 
-def build_unchecked(folder: Path) -> Path:
-    """A build of the driver without the checks; returns its plugin."""
-    build_everything(folder, "-Dtest_without_checks=true")
-    return plugin_of(folder)
-
-
-def compare(tools: Tools, unchecked: Path) -> list[dict]:
+def measure(tools: Tools) -> list[dict]:
     """
+    Of this driver, and of a build of it without the checks.
+
     In several sessions, as where a program's memory lies makes a difference for as long as it runs.
     In each, all programs are there from the start: those whose turn it is not do not poll.
     """
     records = []
+    build_everything(UNCHECKED_BUILD, "-Dtest_without_checks=true")
+    plugins = {CHECKED: tools.plugin, UNCHECKED: plugin_of(UNCHECKED_BUILD)}
     distance = Distance(tools.distance, cpus())
     for number in range(SESSIONS):
         with ExitStack() as stack:
             sessions = {
                 name: stack.enter_context(testpmd.session(
                     dataclasses.replace(tools, plugin=plugin), PAIRS["ours"]))
-                for name, plugin in ((CHECKED, tools.plugin), (UNCHECKED, unchecked))}
+                for name, plugin in plugins.items()}
             for way in testpmd.WAYS:
                 records += compare_way(sessions, way, number, distance)
     return records
@@ -66,13 +64,11 @@ def compare_way(sessions: dict[str, dict], way: str, session: int, distance: Dis
     for turn in range(ROUNDS):
         # Who comes first changes, so that neither has an advantage by it.
         for name in sorted(sessions, reverse=turn % 2 == 1):
-            rate, apart = distance.measure(
-                lambda: testpmd.measure_once(sessions[name], way, SIZE, SECONDS))
-            records.append({"way": way, "build": name, "session": session, "mpps": rate.mpps,
-                            "apart": apart,
-                            "disturbed": min(rate.shares) < DISTURBED or distance.is_far(apart)})
+            one = testpmd.measure(sessions[name], way, SIZE, SECONDS, distance)
+            records.append({"way": way, "build": name, "session": session, "mpps": one.mpps,
+                            "apart": one.apart, "disturbed": one.disturbed})
             print(f"session {session + 1} of {SESSIONS}, {way}: {name:7} checks "
-                  f"{rate.mpps:7.2f} Mpps", flush=True)
+                  f"{one.mpps:7.2f} Mpps", flush=True)
     return records
 
 

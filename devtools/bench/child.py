@@ -131,6 +131,13 @@ class Child:
         os.close(self._terminal)
 
 
+DISTURBED = 0.95  # of its CPU, a polling program has at least that when nothing disturbs it
+
+
+def is_disturbed(shares: list[float]) -> bool:
+    return min(shares) < DISTURBED
+
+
 class Shares:
     """How much of its CPU each of some programs gets over a span: near 1 unless others run."""
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from .child import DISTURBED
 from .distance import FAR
 from .ends import PAIRS
 from .lean import NO_PAYLOAD
-from .plan import CHECK, DISTURBED, IDLE, LATENCY, LEAN, LIMIT, SCALE, TESTPMD
+from .plan import CHECK, IDLE, LATENCY, LEAN, LIMIT, SCALE, TESTPMD
 from .stats import Spread, ratio, size_text
 from .svg import Series, bars, lines
 from .targets import Results, compare

@@ -9,7 +9,7 @@ from typing import Callable
 
 from . import lean, testpmd
 from .archive import Archive
-from .child import BenchError
+from .child import BenchError, is_disturbed
 from .distance import Distance
 from .ends import CLIENT, PAIRS, SERVER, Pair, Tools, cpus
 from .stats import size_text
@@ -20,7 +20,6 @@ TESTPMD, LEAN, LIMIT, LATENCY, IDLE, CONNECT, SCALE = GROUPS = (
 CHECK = "check"  # the records of the sequence checks in group lean
 MEMORY = "memory"  # those of the ports in group idle
 
-DISTURBED = 0.95  # of its CPU, a polling program has at least that when nothing disturbs it
 CHECK_SECONDS = 0.3
 SCALE_SIZE = 64
 FEW_ROUNDS = 3
@@ -102,7 +101,7 @@ class Run:
     def add(self, text: str, **record: object) -> None:
         self._done += 1
         shares = record.get("shares", [1])
-        disturbed = min(shares) < DISTURBED
+        disturbed = is_disturbed(shares)
         self.record(**record, disturbed=disturbed)
         if disturbed:
             text += f"   (disturbed: the programs had {shares} of their CPUs)"

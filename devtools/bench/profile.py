@@ -24,7 +24,7 @@ from .document import table
 from .ends import CLIENT, OURS, PAIRS, SERVER, Tools, cpus
 from .stats import Spread, size_text, spreads
 from .svg import Series, bars
-from .tools import build_everything, plugin_of
+from .tools import ROOT, build_everything, plugin_of
 
 SIZES = (64, 512)
 PAIR_NAMES = ("ours", "stock", "ours-zc", "stock-zc", "ours-stock", "stock-ours")
@@ -33,6 +33,7 @@ SECONDS = 1.0
 FREQUENCY = 999  # samples of each end in a second
 PERF_SECONDS = 60
 PLOT = "profile-{way}.svg"
+BUILD = ROOT / "build-profile"
 
 APPLICATION, OUR_DRIVER, STOCK_DRIVER, EAL, KERNEL = (
     "application", "our driver", "stock driver", "EAL", "kernel")
@@ -213,12 +214,12 @@ class Profiler:
         return (after.packets - before.packets) / (after.when - before.when) / 1e6, found, idle
 
 
-def profile(tools: Tools, folder: Path) -> list[dict]:
+def measure(tools: Tools) -> list[dict]:
     """Of a build with line tables, which does not differ otherwise."""
     if shutil.which("perf") is None:
         raise BenchError("perf is not installed; on Debian it is in the package linux-perf")
-    build_everything(folder, "-Ddebug=true")
-    plugin = plugin_of(folder)
+    build_everything(BUILD, "-Ddebug=true")
+    plugin = plugin_of(BUILD)
     profiler = Profiler(dataclasses.replace(tools, plugin=plugin), Parts(plugin),
                         Distance(tools.distance, cpus()))
     for turn in range(ROUNDS):

@@ -10,7 +10,6 @@ from . import testpmd
 from .child import BenchError
 from .distance import Distance
 from .ends import PAIRS, Tools, cpus
-from .plan import DISTURBED
 from .stats import Spread
 
 SIZE = 64
@@ -22,17 +21,11 @@ CLEAN_LEAST = 2  # measurements of each pair that nobody disturbed, to go by the
 WANTED = 1.0  # some 1.7 is normal: a fall to half is seen, noise is not
 
 
-@dataclass(frozen=True)
-class Measured:
-    mpps: float
-    disturbed: bool  # other programs took CPU time, or the CPUs were far apart
-
-
 @dataclass
 class Smoke:
     """What the turns have given so far."""
 
-    found: dict[str, list[Measured]] = field(default_factory=lambda: {"ours": [], "stock": []})
+    found: dict[str, list[testpmd.Measured]] = field(default_factory=lambda: {"ours": [], "stock": []})
 
     @property
     def measurements(self) -> int:
@@ -72,12 +65,10 @@ def compare(tools: Tools) -> Smoke:
                                         time.monotonic() - begin > BUDGET):
                 break
             for name, children in (("ours", ours), ("stock", stock)):
-                rate, apart = distance.measure(
-                    lambda: testpmd.measure_once(children, testpmd.C2S, SIZE, SECONDS))
-                smoke.found[name].append(Measured(rate.mpps, min(rate.shares) < DISTURBED
-                                                  or distance.is_far(apart)))
-                print(f"round {turn}: {name:5} {rate.mpps:7.2f} Mpps, programs had {rate.shares} "
-                      f"of their CPUs, which were {apart:.0f} ns apart", flush=True)
+                one = testpmd.measure(children, testpmd.C2S, SIZE, SECONDS, distance)
+                smoke.found[name].append(one)
+                print(f"round {turn}: {name:5} {one.mpps:7.2f} Mpps, programs had {one.shares} "
+                      f"of their CPUs, which were {one.apart:.0f} ns apart", flush=True)
     return smoke
 
 

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Iterator
 
-from .child import Child, Shares
+from .child import Child, Shares, is_disturbed
+from .distance import Distance
 from .ends import CLIENT, SERVER, Meeting, Pair, Tools, cpus
 
 PROMPT = "testpmd> "
@@ -30,6 +31,16 @@ WAYS = {C2S: "client -> server", S2C: "server -> client", IO: "io, both ways"}
 class Rate:
     mpps: float
     shares: list[float]  # of their CPUs, server and client
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A rate, and whether it was one of a quiet machine."""
+
+    mpps: float
+    shares: list[float]
+    apart: float  # nanoseconds between the CPUs
+    disturbed: bool  # other programs took CPU time, or the CPUs were far apart
 
 
 @dataclass
@@ -129,6 +140,14 @@ def measure_once(children: dict[str, Testpmd], way: str, size: int, seconds: flo
     if abs((after.bytes - before.bytes) / packets - size) > size * SIZE_ERROR:
         raise counter.fail(f"has received packets that are not of {size} bytes ({WAYS[way]})")
     return rate
+
+
+def measure(children: dict[str, Testpmd], way: str, size: int, seconds: float, distance: Distance
+            ) -> Measured:
+    """With the CPUs near each other, as far as they can be had."""
+    rate, apart = distance.measure(lambda: measure_once(children, way, size, seconds))
+    return Measured(rate.mpps, rate.shares, apart,
+                    is_disturbed(rate.shares) or distance.is_far(apart))
 
 
 @contextmanager

@@ -31,7 +31,7 @@ from bench.ends import CLIENT, PAIRS, SERVER, Pair, Tools  # noqa: E402
 from bench.plan import LEAN, TESTPMD  # noqa: E402
 from bench.stats import Spread  # noqa: E402
 from bench.svg import Series, bars, lines  # noqa: E402
-from bench.testpmd import C2S, IO, S2C  # noqa: E402
+from bench.testpmd import C2S, IO, S2C, Measured  # noqa: E402
 from bench.tools import find_tools  # noqa: E402
 
 
@@ -57,9 +57,9 @@ def test_ours_is_at_least_as_fast_as_stock(tmp_path: Path) -> None:
     assert json.loads(outcome.read_text())["result"] == "passed"
 
 
-def measured(clean: list[float], disturbed: list[float]) -> list[smoke.Measured]:
-    return ([smoke.Measured(mpps, False) for mpps in clean] +
-            [smoke.Measured(mpps, True) for mpps in disturbed])
+def measured(clean: list[float], disturbed: list[float]) -> list[Measured]:
+    return ([Measured(mpps, [1.0, 1.0], 100.0, False) for mpps in clean] +
+            [Measured(mpps, [0.5, 1.0], 100.0, True) for mpps in disturbed])
 
 
 @pytest.mark.parametrize("clean, disturbed, result", [
