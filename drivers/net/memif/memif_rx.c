@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-#include <errno.h>
-#include <string.h>
 #include <ethdev_driver.h>
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
@@ -9,74 +7,22 @@
 
 #include "memif_burst.h"
 #include "memif_copy.h"
-#include "memif_desc.h"
 #include "memif_ethdev.h"
 #include "memif_ip.h"
 #include "memif_queue.h"
 #include "memif_ring.h"
 #include "memif_rx.h"
+#include "memif_rx_packet.h"
 #include "memif_zc_server.h"
-
-/* Where a packet's bytes are, and whether its descriptor is sound. */
-struct rx_piece {
-	uint8_t *data;
-	uint32_t length;
-	bool last; /* of its packet */
-	bool ok;
-};
-
-/*
- * Read the descriptor of a slot. A client knows where its own buffers are, and takes only flags and
- * length from the server.
- */
-static __rte_always_inline struct rx_piece
-read_piece(const struct mif_ring_end *end, uint16_t index, const enum mif_role role)
-{
-	uint32_t slot = index & end->mask;
-	struct mif_desc desc = mif_desc_read(&end->desc[slot]);
-	struct rx_piece piece = {
-		.length = desc.length,
-		.last = (desc.flags & MIF_DESC_NEXT) == 0,
-	};
-
-	if (role == MIF_CLIENT) {
-		piece.data = end->buffers + (size_t)slot * end->stride;
-		piece.ok = mif_desc_length_ok(desc.length, end->buffer_size);
-	} else {
-		piece.ok = mif_desc_ok(end->common->regions, end->common->region_count, desc);
-		piece.data = piece.ok ? mif_desc_data(end->common->regions, desc) : NULL;
-	}
-	return piece;
-}
-
-/* Give slots back to the peer: a client's become empty buffers again. */
-static __rte_always_inline void
-release(struct mif_ring_end *end, uint32_t count, const enum mif_role role)
-{
-	uint32_t slot;
-
-	for (uint32_t i = 0; role == MIF_CLIENT && i < count; i++) {
-		slot = (end->cursor + i) & end->mask;
-		mif_desc_write(&end->desc[slot], mif_own_buffer(end, slot));
-	}
-	mif_ring_end_advance(end, count);
-}
-
-/* mode=ip: the first byte of a piece, read once. */
-static __rte_always_inline uint8_t
-first_byte(const struct rx_piece *piece)
-{
-	return __atomic_load_n(piece->data, __ATOMIC_RELAXED);
-}
 
 /* mode=ip: the first bytes of sound packets; false if one of them is not IP. */
 static __rte_always_inline bool
-read_first_bytes(uint8_t *first, const struct rx_piece *pieces, uint32_t count)
+read_first_bytes(uint8_t *first, const struct mif_rx_piece *pieces, uint32_t count)
 {
 	bool ip = true;
 
 	for (uint32_t i = 0; i < count; i++) {
-		first[i] = first_byte(&pieces[i]);
+		first[i] = mif_rx_first_byte(&pieces[i]);
 		ip &= mif_is_ip(first[i]);
 	}
 	return ip;
@@ -109,7 +55,7 @@ take_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **
 	const uint32_t l2 = mif_l2_added(mode);
 	const uint32_t lent_before = lending != NULL ? lending->slots : 0;
 	struct rte_mbuf *behind[MIF_RX_CHUNK]; /* mode=ip: for what is lent */
-	struct rx_piece pieces[MIF_RX_CHUNK];
+	struct mif_rx_piece pieces[MIF_RX_CHUNK];
 	uint8_t first[MIF_RX_CHUNK];
 	uint32_t behind_count = 0;
 	uint64_t bytes = 0;
@@ -122,7 +68,7 @@ take_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **
 		 * which would be those that the server is about to write. */
 		const uint32_t i = role == MIF_CLIENT ? count - 1 - n : n;
 
-		pieces[i] = read_piece(end, (uint16_t)(end->cursor + i), role);
+		pieces[i] = mif_rx_read_piece(end, (uint16_t)(end->cursor + i), role);
 		plain &= pieces[i].ok & pieces[i].last &
 				(pieces[i].length <=
 						mif_lend_room(queue, pieces[i].length, lending) -
@@ -158,256 +104,12 @@ take_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **
 			mif_lend(queue, end->loans, (uint16_t)(end->cursor + i), mbufs[i],
 					pieces[i].data, pieces[i].length, lending);
 	}
-	release(end, count, role);
+	mif_rx_release(end, count, role);
 	mif_count(&queue->counters.packets, count);
 	mif_count(&queue->counters.bytes, bytes);
 	if (lending != NULL)
 		mif_lend_note(queue, mbufs, count, lending, lent_before, mode);
 	return true;
-}
-
-/* The length is of what will be written first. */
-static struct rte_mbuf *
-new_mbuf(const struct mif_queue *queue, uint32_t length)
-{
-	struct rte_mbuf *mbuf = rte_mbuf_raw_alloc(queue->pool);
-
-	if (mbuf == NULL)
-		return NULL;
-	mif_rx_init_mbuf(queue, mbuf, length);
-	return mbuf;
-}
-
-/* One more segment, if that is allowed. */
-static int
-add_segment(const struct mif_queue *queue, struct rte_mbuf *head, struct rte_mbuf **last)
-{
-	if (!queue->scatter || head->nb_segs == UINT16_MAX)
-		return -EMSGSIZE;
-	(*last)->next = new_mbuf(queue, 0);
-	if ((*last)->next == NULL)
-		return -ENOBUFS;
-	*last = (*last)->next;
-	head->nb_segs++;
-	return 0;
-}
-
-/* Can bytes be copied behind those of this segment? */
-static bool
-has_room(const struct mif_queue *queue, const struct rte_mbuf *mbuf)
-{
-	uint64_t more = mbuf->ol_flags & ~queue->rearm[1];
-
-	return mbuf->data_len != queue->room && (more & RTE_MBUF_F_EXTERNAL) == 0;
-}
-
-/* Add bytes to a packet whose last segment is *last; more segments if that is allowed. */
-static int
-append(const struct mif_queue *queue, struct rte_mbuf *head, struct rte_mbuf **last,
-		const struct rx_piece *piece)
-{
-	const uint8_t *from = piece->data;
-	uint32_t left = piece->length;
-	uint32_t part;
-	int ret;
-
-	while (left != 0) {
-		if (!has_room(queue, *last)) {
-			ret = add_segment(queue, head, last);
-			if (ret != 0)
-				return ret;
-		}
-		part = RTE_MIN(left, queue->room - (*last)->data_len);
-		mif_copy(rte_pktmbuf_mtod_offset(*last, uint8_t *, (*last)->data_len), from, part);
-		(*last)->data_len = (uint16_t)((*last)->data_len + part);
-		from += part;
-		left -= part;
-	}
-	return 0;
-}
-
-/* The same without copying: a segment of its own, which is the first one if that is empty yet. */
-static int
-append_lent(const struct mif_queue *queue, const struct mif_ring_end *end, uint16_t index,
-		struct rte_mbuf *head, struct rte_mbuf **last, const struct rx_piece *piece,
-		struct mif_lending *lending)
-{
-	int ret = (*last)->data_len == 0 ? 0 : add_segment(queue, head, last);
-
-	if (ret != 0)
-		return ret;
-	mif_lend(queue, end->loans, index, *last, piece->data, piece->length, lending);
-	(*last)->data_len = (uint16_t)piece->length;
-	return 0;
-}
-
-/* Is this piece of a packet to be lent? A packet of several is if it may have several segments. */
-static bool
-is_lent(const struct mif_queue *queue, uint32_t slots, uint32_t length,
-		const struct mif_lending *lending)
-{
-	return lending != NULL && length >= lending->from && length <= queue->lend_most &&
-			(slots == 1 || queue->scatter);
-}
-
-/* mode=ip: write the header of a packet that begins with this piece; false if it is not IP. */
-static bool
-put_l2(const struct mif_queue *queue, struct rte_mbuf *head, const struct rx_piece *piece)
-{
-	uint8_t first = first_byte(piece);
-
-	if (!mif_is_ip(first))
-		return false;
-	mif_l2_write(rte_pktmbuf_mtod(head, uint8_t *), &queue->l2, first);
-	return true;
-}
-
-/*
- * Take a packet of so many slots into mbufs. The chain's length is what mif_rx_chain_length() saw; from
- * here on flags do not count, so it does not matter if the peer changes them.
- */
-static int
-take_packet(const struct mif_queue *queue, const struct mif_ring_end *end, uint32_t slots,
-		const enum mif_role role, const enum mif_mode mode, struct mif_lending *lending,
-		struct rte_mbuf **packet)
-{
-	struct rte_mbuf *head = new_mbuf(queue, mif_l2_added(mode));
-	struct rte_mbuf *last = head;
-	struct rx_piece piece;
-	uint16_t index;
-	int ret = 0;
-
-	if (head == NULL)
-		return -ENOBUFS;
-	for (uint32_t i = 0; i < slots && ret == 0; i++) {
-		index = (uint16_t)(end->cursor + i);
-		piece = read_piece(end, index, role);
-		if (!piece.ok)
-			ret = -EINVAL;
-		else if ((uint64_t)head->pkt_len + piece.length > MIF_PACKET_MAX)
-			ret = -EMSGSIZE;
-		else if (mode == MIF_MODE_IP && i == 0 && !put_l2(queue, head, &piece))
-			ret = -EPROTONOSUPPORT;
-		else if (is_lent(queue, slots, piece.length, lending))
-			ret = append_lent(queue, end, index, head, &last, &piece, lending);
-		else
-			ret = append(queue, head, &last, &piece);
-		head->pkt_len += ret == 0 ? piece.length : 0;
-	}
-	if (ret != 0) {
-		rte_pktmbuf_free(head);
-		return ret;
-	}
-	*packet = head;
-	return 0;
-}
-
-/*
- * Stock clients of DPDK never clear NEXT: a packet of one slot that reuses it would run into the
- * packet behind it.
- */
-static void
-clear_next(struct mif_ring_end *end, uint32_t slots)
-{
-	struct mif_desc *desc;
-
-	for (uint32_t i = 0; i + 1 < slots; i++) {
-		desc = &end->desc[(end->cursor + i) & end->mask];
-		__atomic_store_n(&desc->flags, 0, __ATOMIC_RELAXED);
-	}
-}
-
-/* A packet was dropped for that. */
-static void
-count_drop(struct mif_queue *queue, struct mif_shared *common, int error)
-{
-	if (error == -EMSGSIZE)
-		mif_count(&queue->counters.too_long, 1);
-	else if (error == -EPROTONOSUPPORT)
-		mif_count(&queue->counters.not_ip, 1);
-	else
-		mif_queue_bad_desc(queue, common);
-}
-
-/*
- * Take one packet of any kind.
- *
- * Returns the slots it took, 0 if it has to wait; *packet is NULL if it was dropped.
- */
-static __rte_always_inline uint32_t
-take_any(struct mif_queue *queue, struct mif_ring_end *end, uint32_t ready,
-		struct rte_mbuf **packet, const enum mif_role role, const enum mif_mode mode,
-		struct mif_lending *lending)
-{
-	const uint32_t lent_before = lending != NULL ? lending->slots : 0;
-	uint32_t slots = mif_rx_chain_length(end, ready);
-	int ret;
-
-	*packet = NULL;
-	if (slots == 0) {
-		if (ready == end->size)
-			mif_queue_fault(end->common, MIF_FAULT_CHAIN);
-		return 0;
-	}
-	ret = take_packet(queue, end, slots, role, mode, lending, packet);
-	if (ret == -ENOBUFS) {
-		mif_count(&queue->counters.no_mbuf, 1);
-		return 0;
-	}
-	if (role == MIF_SERVER)
-		clear_next(end, slots);
-	release(end, slots, role);
-	if (ret != 0) {
-		count_drop(queue, end->common, ret);
-		return slots;
-	}
-	mif_count(&queue->counters.packets, 1);
-	mif_count(&queue->counters.bytes, (*packet)->pkt_len);
-	if (lending != NULL)
-		mif_lend_note(queue, packet, 1, lending,
-				lending->slots - (lending->slots != lent_before), mode);
-	return slots;
-}
-
-/*
- * Look at up to count packets of any kind in *ready slots. Returns how many there are in mbufs; fewer
- * than count when some were dropped, or the ring has to wait.
- */
-static __rte_always_inline uint16_t
-take_each(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
-		uint16_t count, uint32_t *ready, const enum mif_role role, const enum mif_mode mode,
-		struct mif_lending *lending)
-{
-	uint16_t done = 0;
-	uint16_t tries = 0;
-	uint32_t slots;
-
-	do {
-		if (lending != NULL)
-			mif_lend_part_of(queue, end, 0, lending);
-		slots = take_any(queue, end, *ready, &mbufs[done], role, mode, lending);
-		*ready -= slots;
-		if (slots != 0 && mbufs[done] != NULL)
-			done++;
-	} while (slots != 0 && ++tries < count && *ready != 0);
-	return done;
-}
-
-/* Role and mode are constants in the inlined bodies, so they are tested once for all packets. */
-static __rte_noinline uint16_t
-take_mixed(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
-		uint16_t count, uint32_t *ready, enum mif_role role, enum mif_mode mode,
-		struct mif_lending *lending)
-{
-	if (role == MIF_CLIENT && mode == MIF_MODE_ETHERNET)
-		return take_each(queue, end, mbufs, count, ready, MIF_CLIENT, MIF_MODE_ETHERNET,
-				NULL);
-	if (role == MIF_CLIENT)
-		return take_each(queue, end, mbufs, count, ready, MIF_CLIENT, MIF_MODE_IP, NULL);
-	if (mode == MIF_MODE_ETHERNET)
-		return take_each(queue, end, mbufs, count, ready, MIF_SERVER, MIF_MODE_ETHERNET,
-				lending);
-	return take_each(queue, end, mbufs, count, ready, MIF_SERVER, MIF_MODE_IP, lending);
 }
 
 /* Take up to count packets; returns how many there are in mbufs. */
@@ -430,8 +132,8 @@ take(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
 			done = (uint16_t)(done + part);
 			continue;
 		}
-		taken = take_mixed(queue, end, &mbufs[done], (uint16_t)part, &ready, role, mode,
-				lending);
+		taken = mif_rx_take_mixed(queue, end, &mbufs[done], (uint16_t)part, &ready, role,
+				mode, lending);
 		done = (uint16_t)(done + taken);
 		/* A burst drops no more than it was asked for: a packet's bad end may come after 64 kB
 		 * that were copied, and a ring can be full of such packets. */
