@@ -18,7 +18,7 @@ from traffic import PROGRAM, Traffic
 pytestmark = pytest.mark.own_ends("options are what it is about")
 
 OPTIONS = ["id", "role", "socket", "socket-abstract", "owner-uid", "owner-gid", "socket-mode",
-           "bsize", "rsize", "mac", "secret", "zero-copy", "peer-memory", "mode"]
+           "bsize", "rsize", "rx-lag", "mac", "secret", "zero-copy", "peer-memory", "mode"]
 
 # option=value, and what the message has to have beside the option
 BAD = [
@@ -30,6 +30,7 @@ BAD = [
     "owner-gid=abc", "owner-gid=-1", "owner-gid=4294967296",
     "socket-mode=8", "socket-mode=rw", "socket-mode=10000", "socket-mode=-1",
     "bsize=0", "bsize=65536", "bsize=-1", "bsize=2k", "bsize=",
+    "rx-lag=-1", "rx-lag=4097", "rx-lag=yes", "rx-lag=",
     "rsize=0", "rsize=15", "rsize=-1", "rsize=abc", "rsize=255", "rsize=256",
     "mac=foo", "mac=02:00:00:00:00", "mac=02:00:00:00:00:00:00", "mac=02:00:00:00:00:0g",
     "mac=01:00:00:00:00:01",
@@ -41,7 +42,7 @@ BAD = [
 
 GOOD = [
     "", "id=0", "id=4294967295", "role=server", "role=client", "role=master", "role=slave",
-    "bsize=1", "bsize=65535", "rsize=1", "rsize=14", "mac=02:00:00:00:00:01",
+    "bsize=1", "bsize=65535", "rsize=1", "rsize=14", "rx-lag=0", "rx-lag=4096", "mac=02:00:00:00:00:01",
     "secret=x", "secret=" + "x" * 24, "zero-copy=no", "peer-memory=any", "peer-memory=sealed",
     "role=server,zero-copy=yes", "zero-copy=yes", "mode=ethernet", "mode=ip",
     "role=server,mode=ip,zero-copy=yes", "zero-copy=yes,mode=ip",

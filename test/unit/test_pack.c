@@ -87,7 +87,7 @@ packets_follow_each_other(void **state)
 	mif_pack_put(&pack, mif_pack_place(&pack), 1500);
 	assert_int_equal(mif_pack_place(&pack), 512 + 1536);
 	mif_pack_put(&pack, mif_pack_place(&pack), 60);
-	assert_int_equal(mif_pack_place(&pack), 512 + 1536 + MIF_PACK_LEAST);
+	assert_int_equal(mif_pack_place(&pack), 512 + 1536 + MIF_LINE_SIZE);
 }
 
 static void

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <ethdev_driver.h>
+#include <rte_cycles.h>
 
 #include "memif_chan.h"
 #include "memif_ctrl.h"
@@ -29,7 +30,7 @@ static TAILQ_HEAD(, mif_link) detached = TAILQ_HEAD_INITIALIZER(detached);
  * more rings than we have queues.
  */
 static void
-prepare_rx(struct mif_link *link, enum mif_dir dir, enum mif_mode mode,
+prepare_rx(struct mif_link *link, enum mif_dir dir, const struct mif_devargs *args,
 		const struct rte_eth_dev *dev)
 {
 	uint16_t queues = dev->data->nb_rx_queues;
@@ -39,10 +40,11 @@ prepare_rx(struct mif_link *link, enum mif_dir dir, enum mif_mode mode,
 	for (uint16_t i = 0; i < rings; i++) {
 		end = &link->ends[dir][i];
 		end->next = i + queues < rings ? &link->ends[dir][i + queues] : NULL;
+		end->lag = mif_lag_init(args->rx_lag, end->size, rte_get_tsc_hz());
 		mif_ring_mask(end->ring);
 		/* Stock servers of DPDK clear it when they connect: say again what is posted. */
 		if (end->zc != NULL)
-			mif_zc_ring_start(dev->data->rx_queues[i], end, mode);
+			mif_zc_ring_start(dev->data->rx_queues[i], end, args->mode);
 		else if (link->role == MIF_CLIENT)
 			mif_ring_publish(end->own_index, (uint16_t)end->size);
 	}
@@ -74,14 +76,14 @@ mif_link_open_tx(struct mif_link *link, struct mif_queue *queue)
 }
 
 static void
-attach_rx(struct mif_link *link, enum mif_dir dir, enum mif_mode mode,
+attach_rx(struct mif_link *link, enum mif_dir dir, const struct mif_devargs *args,
 		const struct rte_eth_dev *dev)
 {
 	uint16_t queues = dev->data->nb_rx_queues;
 
 	if (queues == 0)
 		return;
-	prepare_rx(link, dir, mode, dev);
+	prepare_rx(link, dir, args, dev);
 	for (uint16_t i = 0; i < queues; i++)
 		mif_link_open_rx(link, dev->data->rx_queues[i]);
 }
@@ -107,16 +109,15 @@ close_exposed(struct mif_link *link)
 }
 
 void
-mif_link_attach(struct mif_link *link, enum mif_role role, enum mif_mode mode,
-		struct rte_eth_dev *dev)
+mif_link_attach(struct mif_link *link, const struct mif_devargs *args, struct rte_eth_dev *dev)
 {
-	enum mif_dir rx = role == MIF_CLIENT ? MIF_S2C : MIF_C2S;
-	enum mif_dir tx = role == MIF_CLIENT ? MIF_C2S : MIF_S2C;
+	enum mif_dir rx = args->role == MIF_CLIENT ? MIF_S2C : MIF_C2S;
+	enum mif_dir tx = args->role == MIF_CLIENT ? MIF_C2S : MIF_S2C;
 
 	link->shared->port = dev->data->port_id;
 	/* First: who sleeps is woken by what waits in a receive ring, and may want to answer. */
 	attach_tx(link, tx, dev);
-	attach_rx(link, rx, mode, dev);
+	attach_rx(link, rx, args, dev);
 	close_exposed(link);
 	mif_mp_publish(link, dev->data->port_id);
 }

@@ -8,6 +8,7 @@
 #include <rte_kvargs.h>
 
 #include "memif_devargs.h"
+#include "memif_lag.h"
 #include "memif_log.h"
 
 #define DEFAULT_SOCKET "/tmp/memif.sock"
@@ -168,6 +169,17 @@ parse_rsize(struct parser *parser, const char *value)
 }
 
 static int
+parse_rx_lag(struct parser *parser, const char *value)
+{
+	uint64_t number;
+
+	if (parse_number(value, 10, 0, MIF_RX_LAG_MAX, &number) != 0)
+		return -EINVAL;
+	parser->args->rx_lag = (uint16_t)number;
+	return 0;
+}
+
+static int
 parse_mac(struct parser *parser, const char *value)
 {
 	if (rte_ether_unformat_addr(value, &parser->args->mac) != 0 ||
@@ -263,6 +275,7 @@ static const struct option options[] = {
 	{ "peer-gid", "up to 16 group ids with colons between", parse_peer_gid, SERVER },
 	{ "bsize", "1 to 65535 bytes", parse_bsize, ANYWHERE },
 	{ "rsize", "1 to 14, the log2 of the ring size", parse_rsize, ANYWHERE },
+	{ "rx-lag", "0 to 4096 slots", parse_rx_lag, ANYWHERE },
 	{ "mac", "a unicast address such as 02:00:00:00:00:01", parse_mac, ANYWHERE },
 	{ "secret", "1 to 24 bytes", parse_secret, ANYWHERE },
 	{ "zero-copy", "yes or no", parse_zero_copy, ANYWHERE },
@@ -384,6 +397,7 @@ mif_devargs_parse(struct mif_devargs *args, const char *who, const char *text)
 	args->access = (struct mif_sock_access){ (uid_t)-1, (gid_t)-1, (mode_t)-1 };
 	args->buffer_size = DEFAULT_BUFFER_SIZE;
 	args->log2_ring_size = DEFAULT_LOG2_RING_SIZE;
+	args->rx_lag = MIF_LAG_DEFAULT;
 
 	list = rte_kvargs_parse(text == NULL ? "" : text, NULL);
 	if (list == NULL) {

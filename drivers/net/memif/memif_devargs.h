@@ -16,8 +16,11 @@
 #define MIF_DEVARGS_HELP \
 	"id=<uint32> role=client|server socket=<path|@name> socket-abstract=yes|no " \
 	"owner-uid=<uid> owner-gid=<gid> socket-mode=<octal> peer-uid=<uid[:uid...]> " \
-	"peer-gid=<gid[:gid...]> bsize=<1-65535> rsize=<1-14> mac=<xx:xx:xx:xx:xx:xx> " \
+	"peer-gid=<gid[:gid...]> bsize=<1-65535> rsize=<1-14> rx-lag=<0-4096> mac=<xx:xx:xx:xx:xx:xx> " \
 	"secret=<1-24 bytes> zero-copy=yes|no peer-memory=any|sealed mode=ethernet|ip"
+
+/** Of rx-lag; no more than a quarter of a ring is ever left. */
+#define MIF_RX_LAG_MAX 4096
 
 #define MIF_ALLOWED_MAX 16 /**< ids of one kind */
 
@@ -36,7 +39,8 @@ struct mif_devargs {
 	struct mif_sock_access access; /**< of the socket file; server */
 	uint16_t buffer_size;	       /**< bytes; client */
 	uint8_t log2_ring_size;	       /**< client */
-	struct rte_ether_addr mac;     /**< random when not given */
+	uint16_t rx_lag; /**< slots that a receive burst leaves to a sender that streams */
+	struct rte_ether_addr mac; /**< random when not given */
 	uint8_t secret[MIF_SECRET_LEN];
 	bool zero_copy;			 /**< client: mbufs are shared; server: lent slots go up */
 	bool sealed_only;		 /**< peer-memory=sealed; server */

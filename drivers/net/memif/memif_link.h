@@ -101,7 +101,7 @@ int mif_link_finish(struct mif_link *link, enum mif_role role, const struct mif_
 		int socket, const char **why);
 
 /** Put the ring ends behind the gates of the port's queues. */
-void mif_link_attach(struct mif_link *link, enum mif_role role, enum mif_mode mode,
+void mif_link_attach(struct mif_link *link, const struct mif_devargs *args,
 		struct rte_eth_dev *dev);
 
 /**

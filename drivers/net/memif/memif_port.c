@@ -203,7 +203,7 @@ mif_port_connected(struct mif_port *port, struct mif_session *session)
 	mif_count(&port->counters.connects, 1);
 	port->up_since = mif_ctrl_now();
 	name_peer(port, &session->conn);
-	mif_link_attach(port->link, port->args.role, port->args.mode, port->dev);
+	mif_link_attach(port->link, &port->args, port->dev);
 	set_link(port, true);
 	port->link_event = true;
 	if (may_tell(port))

@@ -25,6 +25,7 @@
 #include "memif_gate.h"
 #include "memif_intr.h"
 #include "memif_ip.h"
+#include "memif_lag.h"
 #include "memif_lock.h"
 #include "memif_mirror.h"
 #include "memif_pack.h"
@@ -85,6 +86,7 @@ struct mif_ring_end {
 	struct mif_desc *picked; /**< server transmit: copies of a chain's descriptors */
 	uint64_t posted; /**< server transmit: slots that the client has posted, up to limit */
 	struct mif_zc_ring *zc;	   /**< client with zero-copy: its mbufs; else NULL */
+	struct mif_lag lag;	   /**< receive: distance from the sender */
 	struct mif_ring_end *next; /**< receive: further rings of the same queue */
 	struct mif_loans *loans;   /**< zero-copy receive of a server; else NULL */
 	struct mif_ring *ring;

@@ -63,11 +63,7 @@ take_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **
 	uint8_t *to;
 	uint32_t ahead;
 
-	for (uint32_t n = 0; n < count; n++) {
-		/* A client reads its descriptors backwards: CPUs fetch ahead what seems to be wanted next,
-		 * which would be those that the server is about to write. */
-		const uint32_t i = role == MIF_CLIENT ? count - 1 - n : n;
-
+	for (uint32_t i = 0; i < count; i++) {
 		pieces[i] = mif_rx_read_piece(end, (uint16_t)(end->cursor + i), role);
 		plain &= pieces[i].ok & pieces[i].last &
 				(pieces[i].length <=
@@ -147,10 +143,14 @@ static __rte_always_inline uint16_t
 receive(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs, uint16_t count,
 		const struct mif_burst_kind kind)
 {
-	uint32_t ready = mif_rx_ready(queue, end, end->size);
+	uint32_t ready = mif_rx_lag(end, mif_rx_ready(queue, end, end->size));
 	const uint16_t before = end->cursor;
-	uint16_t done = take(queue, end, mbufs, count, ready, kind.role, kind.mode, NULL);
+	uint16_t done;
 
+	if (ready == 0)
+		return 0;
+	done = take(queue, end, mbufs, count, ready, kind.role, kind.mode, NULL);
+	mif_rx_lag_took(end, done);
 	/* A client's buffers are all posted, always: its index is a ring ahead of its cursor. */
 	if (end->cursor != before)
 		mif_ring_publish(end->own_index,
@@ -172,12 +172,13 @@ receive_lending(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mb
 
 	if (mif_loans_out(end->loans) != 0)
 		mif_loans_give_back(end->loans);
-	ready = mif_lend_ready(queue, end);
+	ready = mif_rx_lag(end, mif_lend_ready(queue, end));
 	if (ready == 0)
 		return 0;
 	lending.stamp = mif_lend_stamp();
 	done = take(queue, end, mbufs, count, ready, MIF_SERVER, kind.mode,
 			kind.secondary ? NULL : &lending);
+	mif_rx_lag_took(end, done);
 	if (end->cursor == before)
 		return done;
 	mif_loans_taken(end->loans, end->cursor, lending.slots != 0);

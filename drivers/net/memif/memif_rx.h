@@ -9,6 +9,7 @@
 #include <string.h>
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
+#include <rte_cycles.h>
 #include <rte_mbuf.h>
 
 #include "memif_burst.h"
@@ -64,6 +65,20 @@ mif_rx_ready(struct mif_queue *queue, const struct mif_ring_end *end, uint32_t m
 	mif_count(&queue->counters.bad_index, 1);
 	mif_queue_fault(end->common, MIF_FAULT_INDEX);
 	return 0;
+}
+
+/** Of the slots that the peer has handed over, those that this burst may take; see memif_lag.h. */
+static __rte_always_inline uint32_t
+mif_rx_lag(struct mif_ring_end *end, uint32_t ready)
+{
+	return mif_lag_ready(&end->lag, ready, rte_rdtsc);
+}
+
+/** It was allowed to take some, and has taken so many packets. */
+static __rte_always_inline void
+mif_rx_lag_took(struct mif_ring_end *end, uint16_t packets)
+{
+	mif_lag_took(&end->lag, packets, rte_rdtsc);
 }
 
 /** Takes up to count packets from a ring; returns how many. */

@@ -306,7 +306,10 @@ receive(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbu
 	uint16_t done = 0;
 	uint16_t taken;
 	uint32_t part;
+	bool allowed;
 
+	ready = mif_rx_lag(end, ready);
+	allowed = ready != 0;
 	while (ready != 0 && done < count) {
 		part = RTE_MIN(RTE_MIN(ready, (uint32_t)(count - done)), (uint32_t)MIF_RX_CHUNK);
 		if (likely(take_plain(queue, end, &mbufs[done], part, mode))) {
@@ -323,6 +326,8 @@ receive(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbu
 		if (taken < part)
 			break;
 	}
+	if (allowed)
+		mif_rx_lag_took(end, done);
 	refill(queue, end, idle, mode);
 	return done;
 }

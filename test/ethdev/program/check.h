@@ -33,6 +33,7 @@ extern const struct test_case checksum_cases[];
 extern const struct test_case vlan_cases[];
 extern const struct test_case tso_cases[];
 extern const struct test_case ip_cases[];
+extern const struct test_case stream_cases[];
 
 /** What the driver reports, one line per feature of DPDK's guide. */
 void print_features(void);

@@ -37,6 +37,7 @@ static const struct test_case *const cases[] = {
 	vlan_cases,
 	tso_cases,
 	ip_cases,
+	stream_cases,
 };
 
 static bool failed;
