@@ -93,9 +93,13 @@ attach_tx(struct mif_link *link, enum mif_dir dir, const struct rte_eth_dev *dev
 {
 	uint16_t queues = dev->data->nb_tx_queues;
 	uint16_t rings = link->end_count[dir];
+	struct mif_ring_end *end;
 
-	for (uint16_t i = 0; i < rings; i++)
-		link->ends[dir][i].shared = i + rings < queues;
+	for (uint16_t i = 0; i < rings; i++) {
+		end = &link->ends[dir][i];
+		end->rest = mif_rest_init(end->size, rte_get_tsc_hz());
+		end->shared = i + rings < queues;
+	}
 	for (uint16_t i = 0; i < queues; i++)
 		mif_link_open_tx(link, dev->data->tx_queues[i]);
 }

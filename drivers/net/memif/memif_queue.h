@@ -29,6 +29,7 @@
 #include "memif_lock.h"
 #include "memif_mirror.h"
 #include "memif_pack.h"
+#include "memif_rest.h"
 
 struct mif_loans;
 struct mif_notifier;
@@ -86,6 +87,7 @@ struct mif_ring_end {
 	struct mif_desc *picked; /**< server transmit: copies of a chain's descriptors */
 	uint64_t posted; /**< server transmit: slots that the client has posted, up to limit */
 	struct mif_zc_ring *zc;	   /**< client with zero-copy: its mbufs; else NULL */
+	struct mif_rest rest;	   /**< transmit: after the ring was full */
 	struct mif_lag lag;	   /**< receive: distance from the sender */
 	struct mif_ring_end *next; /**< receive: further rings of the same queue */
 	struct mif_loans *loans;   /**< zero-copy receive of a server; else NULL */

@@ -59,6 +59,24 @@ server_slots(struct mif_queue *queue, struct mif_ring_end *end, uint32_t wanted)
 	return mif_ring_span(end->cursor, head);
 }
 
+static __rte_always_inline uint32_t
+free_slots(struct mif_queue *queue, struct mif_ring_end *end, uint32_t wanted,
+		const enum mif_role role)
+{
+	return role == MIF_CLIENT ? client_slots(queue, end, wanted) :
+				    server_slots(queue, end, wanted);
+}
+
+/* Is the ring still left alone, after it was full? Counted as if it were full. */
+static __rte_noinline bool
+rests(struct mif_queue *queue, struct mif_ring_end *end, enum mif_role role)
+{
+	if (!mif_rest_goes_on(&end->rest, free_slots(queue, end, end->size, role), rte_rdtsc))
+		return false;
+	mif_count(&queue->counters.ring_full, 1);
+	return true;
+}
+
 /*
  * The usual case: count packets of one segment, each fitting into one slot. Else false, and nothing
  * has happened.
@@ -271,10 +289,11 @@ transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mb
 	uint32_t done = 0;
 	uint32_t part, free, mixed;
 
+	if (unlikely(mif_rest_is_on(&end->rest)) && rests(queue, end, role))
+		return 0;
 	while (done < count) {
 		part = RTE_MIN((uint32_t)(count - done), (uint32_t)MIF_TX_CHUNK);
-		free = role == MIF_CLIENT ? client_slots(queue, end, part) :
-					    server_slots(queue, end, part);
+		free = free_slots(queue, end, part, role);
 		part = RTE_MIN(part, free);
 		if (part != 0 && likely(put_plain(queue, end, &mbufs[done], part, role, mode))) {
 			done += part;
@@ -285,7 +304,8 @@ transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mb
 		if (mixed < RTE_MAX(part, 1u) || (mixed & LAST_PUT) != 0)
 			break;
 	}
-	mif_count(&queue->counters.ring_full, done < count);
+	if (done < count)
+		mif_tx_full(queue, end, count);
 	if (end->cursor != before)
 		mif_tx_publish(queue, end);
 	return (uint16_t)done;
