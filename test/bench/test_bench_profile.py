@@ -35,7 +35,7 @@ def test_samples_are_given_to_those_who_own_the_code() -> None:
 
 @pytest.mark.parametrize("functions, part", [
     (["memcpy", "mif_copy_ends", "mif_copy", "put_plain", "tx_client"], profile.BYTES),
-    (["mif_desc_read", "read_piece", "take_plain"], profile.DESCRIPTORS),
+    (["mif_desc_read", "mif_rx_read_piece", "take_plain"], profile.DESCRIPTORS),
     (["rte_mempool_do_generic_get", "get_mbufs", "take_plain"], profile.MBUFS),
     (["mif_ring_peek", "client_slots", "transmit"], profile.INDICES),
     (["take_plain", "rx_burst"], profile.REST), ([], profile.REST),
