@@ -90,13 +90,17 @@ replace(uintptr_t addr)
 	const struct entry *entry = find(addr);
 	const uint64_t one = 1;
 	uint32_t none = 0;
+	bool news;
 	int fd;
 
-	if (entry == NULL ||
-			(!replace_mapping(&entry->guard) && !replace_page(&entry->guard, addr)))
+	if (entry == NULL)
 		return false;
-	if (!__atomic_compare_exchange_n(entry->guard.fault, &none, entry->guard.value, false,
-			    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+	/* Before zeros can be read: a burst that finds them would give another reason. */
+	news = __atomic_compare_exchange_n(entry->guard.fault, &none, entry->guard.value, false,
+			__ATOMIC_RELAXED, __ATOMIC_RELAXED);
+	if (!replace_mapping(&entry->guard) && !replace_page(&entry->guard, addr))
+		return false;
+	if (!news)
 		return true;
 	fd = __atomic_load_n(&entry->guard.wake_fd, __ATOMIC_RELAXED);
 	if (fd >= 0 && write(fd, &one, sizeof(one)) < 0)
