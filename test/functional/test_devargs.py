@@ -42,7 +42,8 @@ BAD = [
 
 GOOD = [
     "", "id=0", "id=4294967295", "role=server", "role=client", "role=master", "role=slave",
-    "bsize=1", "bsize=65535", "rsize=1", "rsize=14", "rx-lag=0", "rx-lag=4096", "mac=02:00:00:00:00:01",
+    "bsize=1", "bsize=65535", "rsize=1", "rsize=14", "rx-lag=0", "rx-lag=4096",
+    "mac=02:00:00:00:00:01",
     "secret=x", "secret=" + "x" * 24, "zero-copy=no", "peer-memory=any", "peer-memory=sealed",
     "role=server,zero-copy=yes", "zero-copy=yes", "mode=ethernet", "mode=ip",
     "role=server,mode=ip,zero-copy=yes", "zero-copy=yes,mode=ip",
