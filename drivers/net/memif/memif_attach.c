@@ -6,6 +6,7 @@
 #include <rte_cycles.h>
 
 #include "memif_chan.h"
+#include "memif_cpu.h"
 #include "memif_ctrl.h"
 #include "memif_guard.h"
 #include "memif_link.h"
@@ -99,6 +100,7 @@ attach_tx(struct mif_link *link, enum mif_dir dir, const struct rte_eth_dev *dev
 		end = &link->ends[dir][i];
 		end->rest = mif_rest_init(end->size, rte_get_tsc_hz());
 		end->shared = i + rings < queues;
+		end->prefetchw = mif_cpu_takes_lines_early();
 	}
 	for (uint16_t i = 0; i < queues; i++)
 		mif_link_open_tx(link, dev->data->tx_queues[i]);

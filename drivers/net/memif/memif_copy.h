@@ -85,17 +85,19 @@ mif_prefetch_rest(const uint8_t *data, uint32_t length, const bool write)
  * How many packets ahead of the copying mif_prefetch_rest() should be called for a burst: about two
  * kilobytes, as all of a burst of long packets would not fit into the first-level cache. 0 when the
  * first lines are all there is, or nearly.
+ *
+ * @param all  whether it pays for all lengths; else for long ones only
  */
 static __rte_always_inline uint32_t
-mif_prefetch_distance(uint64_t bytes, uint32_t count)
+mif_prefetch_distance(uint64_t bytes, uint32_t count, bool all)
 {
 	if (bytes <= (uint64_t)count * 96)
 		return 0;
-	if (bytes <= (uint64_t)count * 256)
-		return 8;
-	if (bytes <= (uint64_t)count * 768)
-		return 4;
-	return 1;
+	if (bytes > (uint64_t)count * 768)
+		return 1;
+	if (!all)
+		return 0;
+	return bytes <= (uint64_t)count * 256 ? 8 : 4;
 }
 
 #endif /* MEMIF_COPY_H */

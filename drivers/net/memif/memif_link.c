@@ -10,6 +10,7 @@
 #include <rte_malloc.h>
 
 #include "memif_chan.h"
+#include "memif_cpu.h"
 #include "memif_ctrl.h"
 #include "memif_discard.h"
 #include "memif_guard.h"
@@ -168,22 +169,6 @@ expose(struct mif_link *link, struct mif_geometry *geometry, const struct mif_li
 	return 0;
 }
 
-/*
- * How buffers lie that the server fills. Measured with 512 bytes, 2048 apart instead of 2112: AMD
- * Genoa 18.4 to 21.8 Mpps, and with 64 bytes no difference; Intel Emerald Rapids 19.0 to 20.0, but
- * with 64 bytes 41.6 to 36.4 (doc/performance).
- */
-static bool
-receives_into_close_buffers(void)
-{
-#ifdef RTE_ARCH_X86
-	__builtin_cpu_init();
-	return __builtin_cpu_is("amd") != 0;
-#else
-	return false;
-#endif
-}
-
 int
 mif_link_build(struct mif_link *link, struct mif_geometry *geometry, const struct mif_link_cfg *cfg,
 		const char **why)
@@ -194,7 +179,7 @@ mif_link_build(struct mif_link *link, struct mif_geometry *geometry, const struc
 		.buffer_size = cfg->buffer_size,
 		.max_regions = cfg->max_regions,
 		.page_size = mif_region_page_size(),
-		.close[MIF_S2C] = receives_into_close_buffers(),
+		.close[MIF_S2C] = mif_cpu_receives_into_close_buffers(),
 	};
 	struct mif_layout *layout = malloc(sizeof(*layout));
 	int ret;

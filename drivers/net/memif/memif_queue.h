@@ -76,6 +76,7 @@ struct mif_ring_end {
 			     has emptied up to here, as far as looked at */
 	uint16_t region; /**< client: the region of its buffers */
 	bool shared;	 /**< transmit: several queues use it, lock is needed */
+	bool prefetchw;	 /**< transmit: see mif_cpu_takes_lines_early() */
 	uint8_t *base;	 /**< client: start of that region */
 	uint8_t *buffers;	 /**< client: the first of its buffers */
 	uint32_t buffers_offset; /**< client: bytes from the region's start to it */

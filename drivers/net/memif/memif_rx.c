@@ -80,7 +80,7 @@ take_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **
 		plain = read_first_bytes(first, pieces, count);
 	if (unlikely(!plain) || unlikely(!get_mbufs(queue, mbufs, count, behind, behind_count)))
 		return false;
-	ahead = lending == NULL ? mif_prefetch_distance(bytes, count) : 0;
+	ahead = lending == NULL ? mif_prefetch_distance(bytes, count, true) : 0;
 	for (uint32_t i = 0; i < RTE_MIN(ahead, count); i++)
 		mif_prefetch_rest(pieces[i].data, pieces[i].length, false);
 	for (uint32_t i = 0; i < count; i++) {

@@ -15,6 +15,7 @@
 #include "memif_queue.h"
 #include "memif_ring.h"
 #include "memif_tx.h"
+#include "memif_tx_plain.h"
 
 /* Beside a count of packets: the burst ends with them. */
 #define LAST_PUT (UINT32_C(1) << 31)
@@ -74,77 +75,6 @@ rests(struct mif_queue *queue, struct mif_ring_end *end, enum mif_role role)
 	if (!mif_rest_goes_on(&end->rest, free_slots(queue, end, end->size, role), rte_rdtsc))
 		return false;
 	mif_count(&queue->counters.ring_full, 1);
-	return true;
-}
-
-/*
- * The usual case: count packets of one segment, each fitting into one slot. Else false, and nothing
- * has happened.
- */
-static __rte_always_inline bool
-put_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
-		uint32_t count, const enum mif_role role, const enum mif_mode mode)
-{
-	struct mif_desc descs[MIF_TX_CHUNK];
-	uint8_t *places[MIF_TX_CHUNK];
-	uint8_t l2[MIF_TX_CHUNK]; /* mode=ip: bytes that are not sent */
-	struct mif_pack pack = end->pack;
-	uint64_t bytes = 0;
-	uint32_t skipped, place;
-	bool plain = true;
-	uint32_t ahead;
-
-	mif_tx_prefetch_slots(end, count);
-	for (uint32_t i = 0; i < count; i++) {
-		const struct rte_mbuf *mbuf = mbufs[i];
-		uint32_t slot = (end->cursor + i) & end->mask;
-
-		if (role == MIF_CLIENT) {
-			place = mif_pack_place(&pack);
-			descs[i] = mif_own_place(end, place);
-			places[i] = end->base + descs[i].offset;
-			mif_pack_put(&pack, place, mbuf->data_len);
-		} else {
-			bool ok;
-
-			descs[i] = mif_desc_read(&end->desc[slot]);
-			ok = mif_desc_ok(end->common->regions, end->common->region_count, descs[i]);
-			places[i] = ok ? mif_desc_data(end->common->regions, descs[i]) : NULL;
-			plain &= ok;
-		}
-		skipped = mif_l2_of_segment(mbuf, mode);
-		if (mode == MIF_MODE_IP) {
-			l2[i] = (uint8_t)skipped;
-			plain &= skipped != 0;
-		}
-		plain &= (mbuf->nb_segs == 1) & (mbuf->data_len != 0) &
-				(mbuf->data_len - skipped <= descs[i].length);
-		bytes += mbuf->data_len;
-		mif_prefetch_first(places[i], true);
-	}
-	if (unlikely(!plain))
-		return false;
-	ahead = mif_prefetch_distance(bytes, count);
-	for (uint32_t i = 0; i < RTE_MIN(ahead, count); i++)
-		mif_prefetch_rest(places[i], mbufs[i]->data_len, true);
-	for (uint32_t i = 0; i < count; i++) {
-		const struct rte_mbuf *mbuf = mbufs[i];
-		uint32_t slot = (end->cursor + i) & end->mask;
-
-		if (ahead != 0 && i + ahead < count)
-			mif_prefetch_rest(places[i + ahead], mbufs[i + ahead]->data_len, true);
-		skipped = mode == MIF_MODE_IP ? l2[i] : 0;
-		descs[i].flags = 0;
-		descs[i].length = mbuf->data_len - skipped;
-		mif_copy(places[i], rte_pktmbuf_mtod_offset(mbuf, const uint8_t *, skipped),
-				descs[i].length);
-		mif_desc_write(&end->desc[slot], descs[i]);
-	}
-	if (role == MIF_CLIENT)
-		end->pack = pack;
-	mif_ring_end_advance(end, count);
-	mif_count(&queue->counters.packets, count);
-	mif_count(&queue->counters.bytes, bytes);
 	return true;
 }
 
@@ -295,7 +225,9 @@ transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mb
 		part = RTE_MIN((uint32_t)(count - done), (uint32_t)MIF_TX_CHUNK);
 		free = free_slots(queue, end, part, role);
 		part = RTE_MIN(part, free);
-		if (part != 0 && likely(put_plain(queue, end, &mbufs[done], part, role, mode))) {
+		if (part != 0 &&
+				likely(mif_tx_put_plain(queue, end, &mbufs[done], part, role,
+						mode))) {
 			done += part;
 			continue;
 		}
@@ -311,35 +243,13 @@ transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mb
 	return (uint16_t)done;
 }
 
-/*
- * Free packets that are copied. For plain ones of one pool, the usual case, the second line of the
- * mbufs is not touched.
- */
-static __rte_always_inline void
-free_mbufs(struct rte_mbuf **mbufs, uint16_t count)
-{
-	struct rte_mempool *pool;
-	bool plain = true;
-
-	if (count == 0)
-		return;
-	pool = mbufs[0]->pool;
-	for (uint16_t i = 0; i < count; i++)
-		plain &= (mbufs[i]->pool == pool) & (mbufs[i]->nb_segs == 1) &
-				(rte_mbuf_refcnt_read(mbufs[i]) == 1) & RTE_MBUF_DIRECT(mbufs[i]);
-	if (likely(plain))
-		rte_mempool_put_bulk(pool, (void *const *)mbufs, count);
-	else
-		rte_pktmbuf_free_bulk(mbufs, count);
-}
-
 static __rte_always_inline uint16_t
 tx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count,
 		const struct mif_burst_kind kind)
 {
 	uint16_t done = mif_tx_burst(queue, mbufs, count, transmit, kind);
 
-	free_mbufs(mbufs, done);
+	mif_tx_free(mbufs, done);
 	return done;
 }
 
