@@ -4,6 +4,7 @@
 #include <ethdev_driver.h>
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
+#include <rte_cycles.h>
 #include <rte_mbuf.h>
 
 #include "memif_burst.h"
@@ -236,8 +237,10 @@ transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mb
 		if (mixed < RTE_MAX(part, 1u) || (mixed & LAST_PUT) != 0)
 			break;
 	}
-	if (done < count)
-		mif_tx_full(queue, end, count);
+	if (done < count) {
+		mif_count(&queue->counters.ring_full, 1);
+		mif_rest_full(&end->rest, count, rte_rdtsc);
+	}
 	if (end->cursor != before)
 		mif_tx_publish(queue, end);
 	return (uint16_t)done;

@@ -8,7 +8,6 @@
 #include <stdint.h>
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
-#include <rte_cycles.h>
 #include <rte_mbuf.h>
 
 #include "memif_burst.h"
@@ -118,14 +117,6 @@ mif_tx_own_slots(const struct mif_ring_end *end, uint64_t length, uint32_t free)
 		slots++;
 	}
 	return slots;
-}
-
-/** Of a burst, less was sent than was to be: its ring is full. */
-static __rte_always_inline void
-mif_tx_full(struct mif_queue *queue, struct mif_ring_end *end, uint16_t count)
-{
-	mif_count(&queue->counters.ring_full, 1);
-	mif_rest_full(&end->rest, count, rte_rdtsc);
 }
 
 /** Let the peer see what has been put into the ring, and wake it if it sleeps. */

@@ -33,16 +33,6 @@ free_slots(struct mif_queue *queue, struct mif_ring_end *end, uint32_t wanted)
 	return free;
 }
 
-/* Is the ring still left alone, after it was full? Counted as if it were full. */
-static __rte_noinline bool
-rests(struct mif_queue *queue, struct mif_ring_end *end)
-{
-	if (!mif_rest_goes_on(&end->rest, free_slots(queue, end, end->size), rte_rdtsc))
-		return false;
-	mif_count(&queue->counters.ring_full, 1);
-	return true;
-}
-
 /* Is the segment nobody else's, in one piece with its mbuf? */
 static __rte_always_inline bool
 is_own(const struct rte_mbuf *mbuf)
@@ -285,8 +275,6 @@ transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mb
 	/* Applications send nothing to get mbufs back. */
 	if (unlikely(count == 0))
 		free_slots(queue, end, 0);
-	if (unlikely(mif_rest_is_on(&end->rest)) && count != 0 && rests(queue, end))
-		return 0;
 	while (done < count) {
 		part = RTE_MIN((uint32_t)(count - done), (uint32_t)MIF_TX_CHUNK);
 		part = RTE_MIN(part, free_slots(queue, end, part));
@@ -299,8 +287,10 @@ transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mb
 		if (mixed < RTE_MAX(part, 1u))
 			break;
 	}
+	/* It does not rest (memif_rest.h): so many mbufs would come back at once that the cache of
+	 * their pool could not hold them, and the next ones would be cold. */
 	if (done < count)
-		mif_tx_full(queue, end, count);
+		mif_count(&queue->counters.ring_full, 1);
 	if (end->cursor != before)
 		mif_tx_publish(queue, end);
 	return (uint16_t)done;
