@@ -56,7 +56,9 @@ def vdev_of(vdev: str, ours: bool = True) -> str:
             or _option(vdev, "zero-copy") is not None \
             or not (ours or role == "client"):
         return vdev
-    return vdev + ",zero-copy=yes"
+    # The mbufs of short packets too.
+    sharing = ",tx-copybreak=0" if ours and role == "client" else ""
+    return f"{vdev},zero-copy=yes{sharing}"
 
 
 def memory_of(vdevs: List[str], ours: bool, memory: Optional[List[str]]) -> Optional[List[str]]:

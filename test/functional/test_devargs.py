@@ -18,7 +18,8 @@ from traffic import PROGRAM, Traffic
 pytestmark = pytest.mark.own_ends("options are what it is about")
 
 OPTIONS = ["id", "role", "socket", "socket-abstract", "owner-uid", "owner-gid", "socket-mode",
-           "bsize", "rsize", "rx-lag", "mac", "secret", "zero-copy", "peer-memory", "mode"]
+           "bsize", "rsize", "rx-lag", "tx-copybreak", "mac", "secret", "zero-copy", "peer-memory",
+           "mode"]
 
 # option=value, and what the message has to have beside the option
 BAD = [
@@ -31,6 +32,7 @@ BAD = [
     "socket-mode=8", "socket-mode=rw", "socket-mode=10000", "socket-mode=-1",
     "bsize=0", "bsize=65536", "bsize=-1", "bsize=2k", "bsize=",
     "rx-lag=-1", "rx-lag=4097", "rx-lag=yes", "rx-lag=",
+    "tx-copybreak=-1", "tx-copybreak=65536", "tx-copybreak=no", "tx-copybreak=",
     "rsize=0", "rsize=15", "rsize=-1", "rsize=abc", "rsize=255", "rsize=256",
     "mac=foo", "mac=02:00:00:00:00", "mac=02:00:00:00:00:00:00", "mac=02:00:00:00:00:0g",
     "mac=01:00:00:00:00:01",
@@ -43,6 +45,7 @@ BAD = [
 GOOD = [
     "", "id=0", "id=4294967295", "role=server", "role=client", "role=master", "role=slave",
     "bsize=1", "bsize=65535", "rsize=1", "rsize=14", "rx-lag=0", "rx-lag=4096",
+    "zero-copy=yes,tx-copybreak=0", "zero-copy=yes,tx-copybreak=65535",
     "mac=02:00:00:00:00:01",
     "secret=x", "secret=" + "x" * 24, "zero-copy=no", "peer-memory=any", "peer-memory=sealed",
     "role=server,zero-copy=yes", "zero-copy=yes", "mode=ethernet", "mode=ip",
@@ -223,3 +226,12 @@ def test_pmdinfo() -> None:
     assert [driver["name"] for driver in drivers] == ["net_memif"]
     for option in OPTIONS:
         assert f"{option}=" in drivers[0]["params"]
+
+
+@pytest.mark.parametrize("text, silent", [
+    ("tx-copybreak=64", False), ("role=server,zero-copy=yes,tx-copybreak=64", False),
+    ("zero-copy=yes,tx-copybreak=64", True)])
+def test_copybreak_is_for_sharing_clients(probe: Probe, text: str, silent: bool) -> None:
+    process = probe(f"{text},{socket_option()}")
+    assert not failed(process)
+    assert ("option 'tx-copybreak' has no effect" in process.stderr) == (not silent)

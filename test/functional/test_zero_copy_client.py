@@ -10,7 +10,7 @@ import pytest
 
 from memif import OURS, STOCK, Socket
 from pairs import (End, StartTraffic, assert_delivered, assert_no_errors, check_pair, run_pair)
-from zerocopy import ZERO_COPY, copied
+from zerocopy import SHARING, ZERO_COPY, copied
 
 pytestmark = pytest.mark.own_ends("zero-copy is what it is about")
 
@@ -31,7 +31,7 @@ drivers = pytest.mark.parametrize("server", [OURS, STOCK], ids=["ours", "stock"]
 
 
 def client(mode: str, count: int = COUNT, **options: object) -> End:
-    return End(OURS, mode, count, memif=dict(ZERO_COPY), options=dict(options))
+    return End(OURS, mode, count, memif=dict(SHARING), options=dict(options))
 
 
 def free_huge_pages() -> int:

@@ -10,6 +10,7 @@ import pytest
 from memif import OURS, Memif, Socket
 from process import PATIENCE, ROOT
 from traffic import Result, Traffic
+from zerocopy import SHARING
 
 sys.path.insert(0, str(ROOT / "test/peer"))
 
@@ -35,7 +36,7 @@ def _listener(file_socket: Socket) -> Iterator[Listener]:
 
 def start_client(start: StartTraffic, socket: Socket, rsize: int = LOG2,
                  **options: object) -> Traffic:
-    client = start(Memif("client", socket, {"zero-copy": "yes", "rsize": rsize}), driver=OURS,
+    client = start(Memif("client", socket, {**SHARING, "rsize": rsize}), driver=OURS,
                    timeout=PATIENCE, wait_link=PATIENCE, **options)
     client.wait_started()
     return client

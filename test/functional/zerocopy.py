@@ -7,10 +7,12 @@ from typing import Dict
 from testpmd import Testpmd
 
 ZERO_COPY = {"zero-copy": "yes"}
+# A client that shares the mbufs of short packets too.
+SHARING = {**ZERO_COPY, "tx-copybreak": "0"}
 
 # Counters of a zero-copy client: what was copied all the same.
 COPIED = ("tx_copied_unexposed_segments", "tx_copied_shared_segments", "tx_copied_unfit_segments",
-          "rx_copied_buffers")
+          "tx_copied_short_segments", "rx_copied_buffers")
 
 
 def copied(xstats: Dict[str, int]) -> Dict[str, int]:

@@ -236,6 +236,7 @@ equip(struct mif_queue *queue, struct mif_ring_end *end, const struct world_cfg 
 
 	mif_l2_init(&queue->l2, &own, &theirs);
 	queue->free_thresh = cfg->transmit && cfg->zero_copy ? 8u * cfg->pool : 0;
+	queue->copybreak = (cfg->seed & 1) != 0 ? 64 : 0;
 	if (world_is_zc_client() && !cfg->transmit)
 		mif_zc_ring_start(queue, end, cfg->mode);
 	if (world_lends()) {

@@ -27,7 +27,7 @@ pytestmark = [
 
 PORTS = {"server": "", "client": "", "client-512": ",bsize=512,rsize=6",
          "client-64": ",bsize=64,rsize=8", "server-zc": ",zero-copy=yes",
-         "client-zc": ",zero-copy=yes,rsize=6"}
+         "client-zc": ",zero-copy=yes,tx-copybreak=0,rsize=6"}
 SERVERS = ["server", "server-zc"]
 MIXED = ["server", "client", "client-512", "server-zc", "client-zc"]
 ROOM = 2048     # of testpmd's mbufs, behind their headroom

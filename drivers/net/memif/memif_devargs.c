@@ -14,6 +14,7 @@
 #define DEFAULT_SOCKET "/tmp/memif.sock"
 #define DEFAULT_BUFFER_SIZE 2048
 #define DEFAULT_LOG2_RING_SIZE 10
+#define DEFAULT_TX_COPYBREAK 64 /* one line; measured, see doc/performance */
 
 /* What is known only when all options have been read. */
 struct parser {
@@ -29,6 +30,7 @@ enum scope {
 	ANYWHERE,
 	SERVER,
 	SERVER_FILE, /* a server with a socket file */
+	SHARING,     /* a client with zero-copy */
 };
 
 /* An option: returns 0, or -EINVAL for a bad value, or -ENOTSUP. */
@@ -180,6 +182,17 @@ parse_rx_lag(struct parser *parser, const char *value)
 }
 
 static int
+parse_tx_copybreak(struct parser *parser, const char *value)
+{
+	uint64_t number;
+
+	if (parse_number(value, 10, 0, UINT16_MAX, &number) != 0)
+		return -EINVAL;
+	parser->args->tx_copybreak = (uint16_t)number;
+	return 0;
+}
+
+static int
 parse_mac(struct parser *parser, const char *value)
 {
 	if (rte_ether_unformat_addr(value, &parser->args->mac) != 0 ||
@@ -276,6 +289,7 @@ static const struct option options[] = {
 	{ "bsize", "1 to 65535 bytes", parse_bsize, ANYWHERE },
 	{ "rsize", "1 to 14, the log2 of the ring size", parse_rsize, ANYWHERE },
 	{ "rx-lag", "0 to 4096 slots", parse_rx_lag, ANYWHERE },
+	{ "tx-copybreak", "0 to 65535 bytes", parse_tx_copybreak, SHARING },
 	{ "mac", "a unicast address such as 02:00:00:00:00:01", parse_mac, ANYWHERE },
 	{ "secret", "1 to 24 bytes", parse_secret, ANYWHERE },
 	{ "zero-copy", "yes or no", parse_zero_copy, ANYWHERE },
@@ -377,6 +391,10 @@ warn_ineffective(const struct parser *parser, const struct rte_kvargs *list)
 		if (scope == SERVER && !server)
 			MIF_LOG(WARNING, parser->who, "option '%s' has no effect on a client",
 					list->pairs[i].key);
+		if (scope == SHARING && (server || !parser->args->zero_copy))
+			MIF_LOG(WARNING, parser->who,
+					"option '%s' has no effect: it is for a client with zero-copy=yes",
+					list->pairs[i].key);
 		if (scope == SERVER_FILE && (!server || parser->abstract))
 			MIF_LOG(WARNING, parser->who,
 					"option '%s' has no effect: it is for a server with a socket file",
@@ -398,6 +416,7 @@ mif_devargs_parse(struct mif_devargs *args, const char *who, const char *text)
 	args->buffer_size = DEFAULT_BUFFER_SIZE;
 	args->log2_ring_size = DEFAULT_LOG2_RING_SIZE;
 	args->rx_lag = MIF_LAG_DEFAULT;
+	args->tx_copybreak = DEFAULT_TX_COPYBREAK;
 
 	list = rte_kvargs_parse(text == NULL ? "" : text, NULL);
 	if (list == NULL) {

@@ -16,8 +16,8 @@
 #define MIF_DEVARGS_HELP \
 	"id=<uint32> role=client|server socket=<path|@name> socket-abstract=yes|no " \
 	"owner-uid=<uid> owner-gid=<gid> socket-mode=<octal> peer-uid=<uid[:uid...]> " \
-	"peer-gid=<gid[:gid...]> bsize=<1-65535> rsize=<1-14> rx-lag=<0-4096> mac=<xx:xx:xx:xx:xx:xx> " \
-	"secret=<1-24 bytes> zero-copy=yes|no peer-memory=any|sealed mode=ethernet|ip"
+	"peer-gid=<gid[:gid...]> bsize=<1-65535> rsize=<1-14> rx-lag=<0-4096> tx-copybreak=<0-65535> " \
+	"mac=<xx:xx:xx:xx:xx:xx> secret=<1-24 bytes> zero-copy=yes|no peer-memory=any|sealed mode=ethernet|ip"
 
 /** Of rx-lag; no more than a quarter of a ring is ever left. */
 #define MIF_RX_LAG_MAX 4096
@@ -39,7 +39,8 @@ struct mif_devargs {
 	struct mif_sock_access access; /**< of the socket file; server */
 	uint16_t buffer_size;	       /**< bytes; client */
 	uint8_t log2_ring_size;	       /**< client */
-	uint16_t rx_lag; /**< slots that a receive burst leaves to a sender that streams */
+	uint16_t rx_lag;       /**< slots that a receive burst leaves to a sender that streams */
+	uint16_t tx_copybreak; /**< bytes up to which packets are copied; client with zero-copy */
 	struct rte_ether_addr mac; /**< random when not given */
 	uint8_t secret[MIF_SECRET_LEN];
 	bool zero_copy;			 /**< client: mbufs are shared; server: lent slots go up */

@@ -349,6 +349,7 @@ tx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t slots, unsigned in
 	}
 	/* Without a wish of the application: as soon as there are some. */
 	queue->free_thresh = conf->tx_free_thresh != 0 ? conf->tx_free_thresh : UINT32_MAX;
+	queue->copybreak = ((struct mif_port *)dev->data->dev_private)->args.tx_copybreak;
 	dev->data->tx_queues[id] = queue;
 	return 0;
 }

@@ -149,6 +149,7 @@ struct mif_counters {
 	uint64_t copied_unexposed; /**< transmit, zero-copy: segments copied, memory not exposed */
 	uint64_t copied_shared;	   /**< ... as others use them too, or not direct */
 	uint64_t copied_unfit;	   /**< ... longer than bsize, or of too many for the ring */
+	uint64_t copied_short;	   /**< ... as that is cheaper for so few bytes */
 	uint64_t ring_full;	   /**< transmit: bursts cut short as the peer was slow */
 	uint64_t events;	   /**< transmit: wake-ups of the peer */
 	uint64_t interrupts;	   /**< receive: wake-ups, that is interrupts disabled again */
@@ -165,6 +166,7 @@ struct mif_queue {
 	uint64_t rearm[2]; /**< receive: data_off, refcnt, nb_segs, port and ol_flags of a new mbuf */
 	uint32_t room;	   /**< receive: bytes of an mbuf behind its headroom */
 	uint32_t free_thresh; /**< transmit, zero-copy: mbufs come back when fewer slots are free */
+	uint32_t copybreak;   /**< transmit, zero-copy: bytes up to which packets are copied */
 	bool scatter;	      /**< receive: a packet may take several mbufs */
 	uint32_t lend_from;   /**< receive: bytes from which on packets are not copied */
 	uint32_t lend_most;   /**< receive: and up to which */

@@ -45,6 +45,7 @@ static const struct xstat tx_xstats[] = {
 	{ "tx_copied_unexposed_segments", QUEUE(copied_unexposed) },
 	{ "tx_copied_shared_segments", QUEUE(copied_shared) },
 	{ "tx_copied_unfit_segments", QUEUE(copied_unfit) },
+	{ "tx_copied_short_segments", QUEUE(copied_short) },
 	{ "tx_interrupts_sent", QUEUE(events) },
 };
 

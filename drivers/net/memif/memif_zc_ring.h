@@ -42,7 +42,8 @@ struct mif_zc_ring {
 	};
 	uint32_t room;	      /**< receive: bytes of a packet that fit into an mbuf */
 	uint32_t copied_room; /**< receive: and into the ring's buffer */
-	uint16_t head;	      /**< receive: next slot to post, free-running */
+	uint32_t kept; /**< transmit: slots with mbufs; more, when a process was killed in a burst */
+	uint16_t head; /**< receive: next slot to post, free-running */
 };
 
 /**
@@ -201,6 +202,10 @@ mif_zc_reclaim(struct mif_ring_end *end, uint32_t slots)
 	struct rte_mempool *pool;
 	uint32_t first, run, most;
 
+	if (zc->kept == 0) {
+		end->limit = (uint16_t)(end->limit + slots);
+		return;
+	}
 	while (slots != 0) {
 		first = end->limit & end->mask;
 		most = RTE_MIN(slots, end->size - first);
@@ -210,6 +215,7 @@ mif_zc_reclaim(struct mif_ring_end *end, uint32_t slots)
 		end->limit = (uint16_t)(end->limit + run);
 		mif_zc_order();
 		if (likely(pool != NULL)) {
+			zc->kept -= run;
 			mif_zc_prefetch_data(pool, &zc->mbufs[first], run);
 			rte_mempool_put_bulk(pool, (void **)&zc->mbufs[first], run);
 		}

@@ -18,15 +18,20 @@
 #include "memif_queue.h"
 #include "memif_ring.h"
 #include "memif_tx.h"
+#include "memif_tx_plain.h"
 #include "memif_zc_ring.h"
 
-/* Slots that can be filled. Mbufs come back when fewer are free than the application wants. */
+/*
+ * Slots that can be filled. Mbufs come back when fewer are free than the application wants; if none
+ * are kept, nothing but slots is missed.
+ */
 static __rte_always_inline uint32_t
 free_slots(struct mif_queue *queue, struct mif_ring_end *end, uint32_t wanted)
 {
 	uint32_t free = end->size - mif_ring_span(end->limit, end->cursor);
+	uint32_t least = end->zc->kept != 0 ? RTE_MAX(wanted, queue->free_thresh) : wanted;
 
-	if (free < RTE_MAX(wanted, queue->free_thresh)) {
+	if (free < least) {
 		mif_zc_reclaim(end, mif_zc_done(queue, end));
 		free = end->size - mif_ring_span(end->limit, end->cursor);
 	}
@@ -52,7 +57,7 @@ describe(const struct mif_ring_end *end, const struct rte_mbuf *mbuf, uint32_t s
 	return found & is_own(mbuf) & (length <= end->buffer_size);
 }
 
-/* Fill a slot with a segment, and keep its mbuf. */
+/* Fill a slot with a segment, and keep its mbuf; the caller counts it. */
 static __rte_always_inline void
 keep(struct mif_ring_end *end, uint32_t slot, struct rte_mbuf *mbuf, struct mif_desc desc)
 {
@@ -89,10 +94,46 @@ put_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **m
 		keep(end, (end->cursor + i) & end->mask, mbufs[i], descs[i]);
 		bytes += descs[i].length;
 	}
+	end->zc->kept += count;
 	mif_zc_order();
 	mif_ring_end_advance(end, count);
 	mif_count(&queue->counters.packets, count);
 	mif_count(&queue->counters.bytes, bytes);
+	return true;
+}
+
+/* Are they so short that copying costs less? */
+static __rte_always_inline bool
+are_short(const struct mif_queue *queue, struct rte_mbuf *const *mbufs, uint32_t count)
+{
+	uint32_t longest = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		longest = RTE_MAX(longest, mbufs[i]->data_len);
+	return longest <= queue->copybreak;
+}
+
+/* So many slots are not going to have mbufs. */
+static __rte_always_inline void
+keep_none(struct mif_ring_end *end, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		end->zc->pools[(end->cursor + i) & end->mask] = NULL;
+	mif_zc_order();
+}
+
+/* Count packets of one segment, all of them short, are copied. Else false, and nothing has happened. */
+static __rte_always_inline bool
+put_short(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
+		uint32_t count, const enum mif_mode mode)
+{
+	if (!are_short(queue, mbufs, count))
+		return false;
+	keep_none(end, count);
+	if (unlikely(!mif_tx_put_plain(queue, end, mbufs, count, MIF_CLIENT, mode)))
+		return false;
+	mif_tx_free(mbufs, (uint16_t)count);
+	mif_count(&queue->counters.copied_short, count);
 	return true;
 }
 
@@ -137,11 +178,7 @@ static void
 copy(struct mif_ring_end *end, const struct rte_mbuf *mbuf, uint32_t skipped, uint64_t length,
 		uint16_t more)
 {
-	uint32_t slots = mif_tx_own_slots(end, length, end->size);
-
-	for (uint32_t i = 0; i < slots; i++)
-		end->zc->pools[(end->cursor + i) & end->mask] = NULL;
-	mif_zc_order();
+	keep_none(end, mif_tx_own_slots(end, length, end->size));
 	mif_tx_copy(end, mbuf, skipped, length, more, MIF_CLIENT);
 }
 
@@ -180,6 +217,7 @@ put_segments(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf 
 			mbuf->nb_segs = 1;
 			desc.flags = more;
 			keep(end, end->cursor & end->mask, mbuf, desc);
+			end->zc->kept++;
 			if (!first)
 				mif_zc_mark_further(mbuf);
 			first = false;
@@ -278,7 +316,10 @@ transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mb
 	while (done < count) {
 		part = RTE_MIN((uint32_t)(count - done), (uint32_t)MIF_TX_CHUNK);
 		part = RTE_MIN(part, free_slots(queue, end, part));
-		if (part != 0 && likely(put_plain(queue, end, &mbufs[done], part, mode))) {
+		if (part != 0 &&
+				(put_short(queue, end, &mbufs[done], part, mode) ||
+						likely(put_plain(queue, end, &mbufs[done], part,
+								mode)))) {
 			done += part;
 			continue;
 		}

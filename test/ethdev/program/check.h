@@ -21,6 +21,7 @@ extern const struct test_case queue_cases[];
 extern const struct test_case queue_start_cases[];
 extern const struct test_case port_cases[];
 extern const struct test_case stats_cases[];
+extern const struct test_case short_cases[];
 extern const struct test_case packet_cases[];
 extern const struct test_case power_cases[];
 extern const struct test_case leaving_cases[];

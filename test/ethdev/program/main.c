@@ -30,6 +30,7 @@ static const struct test_case *const cases[] = {
 	leaving_cases,
 	lent_cases,
 	kept_cases,
+	short_cases,
 	freed_cases,
 	outlive_cases,
 	pinned_cases,

@@ -193,8 +193,7 @@ tx_slots(uint16_t port, uint16_t queue)
 	return rte_eth_tx_queue_info_get(port, queue, &info) == 0 ? info.nb_desc : UINT16_MAX;
 }
 
-/* A packet of as many mbufs as it takes, NULL when there are not that many. */
-static struct rte_mbuf *
+struct rte_mbuf *
 new_packet(struct rte_mempool *pool, uint32_t length)
 {
 	struct rte_mbuf *head = NULL, *segment;
