@@ -11,7 +11,8 @@ that is named for each notices. The table is test/mutations.toml.
     devtools/mutate.py --markdown       doc/defences.md: the table with the results of the last runs
 
 First each test has to pass with the driver as it is. Then a test that fails without the defence has
-'caught' the mutant; one that passes has 'MISSED' it, and the exit status is 1.
+'caught' the mutant; one that passes has 'MISSED' it, and the exit status is 1. Results of all runs are
+kept in doc/defences.json, each with the driver that it is of.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ SOURCE = WORK / "source"
 BUILD = WORK / "build"
 FUZZ_BUILD = WORK / "build-fuzz"
 MUTANTS = WORK / "mutants"
-RESULTS = WORK / "results.json"
+RESULTS = ROOT / "doc/defences.json"
 
 CAUGHT, MISSED, PASSED, FAILED = "caught", "MISSED", "passed", "FAILED"
 TEST_SECONDS = 90
@@ -243,11 +244,26 @@ class Report:
               flush=True)
 
     @staticmethod
-    def keep(entry: Entry, result: str, said: str) -> None:
+    def keep(entry: Entry, result: str) -> None:
         results = read_results()
-        results[entry.name] = {"result": result, "said": said, "stamp": stamp_of(entry),
-                               "test": entry.test}
-        RESULTS.write_text(json.dumps(results, indent=1), encoding="utf-8")
+        results[entry.name] = {"result": result, "driver": driver_commit(), "entry": print_of(entry)}
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+def driver_commit() -> str:
+    """The last one that has changed what mutants are made of; with a + if there are changes since."""
+    git = ["git", "-c", f"safe.directory={ROOT}", "-C", str(ROOT)]
+    what = ["--", "drivers", "app"]
+    commit, changed = (
+        subprocess.run([*git, *command, *what], check=True, stdout=subprocess.PIPE, text=True).stdout
+        for command in (["log", "-1", "--format=%h"], ["status", "--porcelain"]))
+    return commit.strip() + ("+" if changed else "")
+
+
+def print_of(entry: Entry) -> str:
+    """Changes with what is taken away, and with what has to notice."""
+    what = repr((entry.path, entry.old, entry.new, entry.test))
+    return hashlib.sha256(what.encode()).hexdigest()[:16]
 
 
 def read_results() -> dict[str, dict[str, str]]:
@@ -277,7 +293,7 @@ def test_mutant(entry: Entry, report: Report) -> None:
     except Problem as problem:
         verdict, result = Verdict(False, str(problem)), FAILED
     report.line(result, entry.name, begin, verdict.said)
-    report.keep(entry, result, verdict.said)
+    report.keep(entry, result)
 
 
 def run(entries: list[Entry]) -> int:
@@ -305,20 +321,24 @@ def build(entries: list[Entry]) -> int:
     return 0
 
 
+def seen(entry: Entry, results: dict[str, dict[str, str]]) -> str:
+    """What came out, and with which driver; nothing if the entry is another one since."""
+    result = results.get(entry.name, {})
+    if result.get("entry") != print_of(entry):
+        return "not run | "
+    return f"{result['result']} | {result['driver']}"
+
+
 def markdown(entries: list[Entry]) -> int:
-    """The document; each line with a result only if that is of the driver as it is now."""
-    copy_source()
+    """The document."""
     results = read_results()
     print(DOCUMENT_HEAD)
     for row in dict.fromkeys(entry.row for entry in entries):
-        print(f"\n## It {row}\n\n| our role | defence taken away | test | result |")
-        print("|---|---|---|---|")
+        print(f"\n## It {row}\n\n| our role | defence taken away | test | result | driver |")
+        print("|---|---|---|---|---|")
         for entry in entries:
             if entry.row == row:
-                result = results.get(entry.name, {})
-                fresh = (result.get("stamp"), result.get("test")) == (stamp_of(entry), entry.test)
-                seen = result.get("result", "not run") if fresh else "not run"
-                print(f"{line_of(entry)} {seen} |")
+                print(f"{line_of(entry)} {seen(entry, results)} |")
     print("\n## Not tested like that\n")
     for what, why in read_untested().items():
         print(f"- It {what}: {why}.")

@@ -25,7 +25,7 @@ DOCUMENT_HEAD = """<!-- SPDX-License-Identifier: BSD-3-Clause -->
 Each line is a defence of the driver, or something that `dpdk-memif-fwd` has to do, that `devtools/mutate.py` has taken away, by a change of the source
 in `test/mutations.toml`, and the test that had to fail then. The same test passes with the driver as
 it is. `unit:` is a program of `test/unit` and a case in it, `fuzz:` a target of `test/fuzz` and an input of its corpus; all else is
-below `test/`. [threat-model.md](threat-model.md) explains the defences."""
+below `test/`. [threat-model.md](threat-model.md) explains the defences. The last column is the commit of the driver with which that was seen."""
 
 
 class Problem(Exception):
