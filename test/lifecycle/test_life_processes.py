@@ -16,7 +16,7 @@ from process import PATIENCE, unique
 from programs import (CommandError, Lifecycle, Load, check_resources, resources,
                       settled_resources, wait_until)
 from traffic import Traffic
-from zerocopy import ZERO_COPY, copied
+from zerocopy import SHARING, ZERO_COPY, copied
 
 pytestmark = pytest.mark.own_ends("copies and not, each, as processes share more without copying")
 
@@ -24,7 +24,7 @@ KILLS = int(os.environ.get("MIF_SECONDARY_KILLS", "20"))
 PEER_KILLS = int(os.environ.get("MIF_SECONDARY_PEER_KILLS", "50"))
 PACKETS = 50000    # each way, of which a secondary checks each
 ROLES = ["server", "client"]    # of the driver
-HOW = pytest.mark.parametrize("how", [{}, ZERO_COPY], ids=["copy", "zero-copy"])
+HOW = pytest.mark.parametrize("how", [{}, SHARING], ids=["copy", "zero-copy"])
 
 StartLifecycle = Callable[..., Lifecycle]
 StartLoad = Callable[..., Load]

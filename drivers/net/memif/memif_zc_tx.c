@@ -122,15 +122,21 @@ keep_none(struct mif_ring_end *end, uint32_t count)
 	mif_zc_order();
 }
 
-/* Count packets of one segment, all of them short, are copied. Else false, and nothing has happened. */
-static __rte_always_inline bool
+/*
+ * Count packets of one segment are copied. Else false, and nothing has happened. A call for a burst
+ * costs nothing, while in each transmit function it would make this file slow to build.
+ */
+static __rte_noinline bool
 put_short(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
-		uint32_t count, const enum mif_mode mode)
+		uint32_t count, enum mif_mode mode)
 {
-	if (!are_short(queue, mbufs, count))
-		return false;
+	bool plain;
+
 	keep_none(end, count);
-	if (unlikely(!mif_tx_put_plain(queue, end, mbufs, count, MIF_CLIENT, mode)))
+	plain = mode == MIF_MODE_IP ?
+			mif_tx_put_plain(queue, end, mbufs, count, MIF_CLIENT, MIF_MODE_IP) :
+			mif_tx_put_plain(queue, end, mbufs, count, MIF_CLIENT, MIF_MODE_ETHERNET);
+	if (unlikely(!plain))
 		return false;
 	mif_tx_free(mbufs, (uint16_t)count);
 	mif_count(&queue->counters.copied_short, count);
@@ -316,10 +322,12 @@ transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mb
 	while (done < count) {
 		part = RTE_MIN((uint32_t)(count - done), (uint32_t)MIF_TX_CHUNK);
 		part = RTE_MIN(part, free_slots(queue, end, part));
-		if (part != 0 &&
-				(put_short(queue, end, &mbufs[done], part, mode) ||
-						likely(put_plain(queue, end, &mbufs[done], part,
-								mode)))) {
+		if (part != 0 && are_short(queue, &mbufs[done], part) &&
+				put_short(queue, end, &mbufs[done], part, mode)) {
+			done += part;
+			continue;
+		}
+		if (part != 0 && likely(put_plain(queue, end, &mbufs[done], part, mode))) {
 			done += part;
 			continue;
 		}
