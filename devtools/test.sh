@@ -134,7 +134,7 @@ other_builds() {
 	sanitizer_stages
 	stage "thread sanitizer" 300 --reader meson --source "$ROOT/build-tsan/meson-logs" -- \
 		"$ROOT/test/tsan/run.sh" "$test_jobs" || true
-	stage fuzz $((300 + FUZZ_SECONDS * 6)) --reader verdicts --source "$LOGS/fuzz.log" -- \
+	stage fuzz $((480 + FUZZ_SECONDS * 6)) --reader verdicts --source "$LOGS/fuzz.log" -- \
 		"$ROOT/devtools/fuzz.sh" --seconds "$FUZZ_SECONDS" --jobs 2 || true
 }
 
