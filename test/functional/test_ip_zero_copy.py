@@ -13,7 +13,7 @@ from memif import OURS, Memif, Socket
 from pairs import End, StartTraffic, assert_delivered, assert_no_errors, check_pair, run_pair
 from test_zero_copy_client import copied
 from test_zero_copy_server import long_ones
-from zerocopy import SHARING, ZERO_COPY
+from zerocopy import BY_ROLE
 
 pytestmark = pytest.mark.own_ends("zero-copy is what it is about")
 
@@ -30,7 +30,7 @@ def end(role: str, who: str, mode: str, memif: Dict[str, Any] = {}, **options: A
     zero_copy = who in (role, "both")
     made = End(OURS, mode, COUNT, memif={"mode": "ip", **memif}, options={"ip": True, **options})
     if zero_copy:
-        made.memif.update(SHARING if role == "client" else ZERO_COPY)
+        made.memif.update(BY_ROLE[role])
         if role == "client":
             made.options["memory"] = ONE_FILE
     return made

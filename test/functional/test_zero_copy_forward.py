@@ -10,7 +10,7 @@ from pairs import End, assert_delivered, assert_no_errors
 from process import PATIENCE, unique
 from testpmd import Testpmd
 from traffic import Result, Traffic
-from zerocopy import COPIED, SHARING, ZERO_COPY, xstats
+from zerocopy import BY_ROLE, COPIED, xstats
 
 pytestmark = pytest.mark.own_ends("zero-copy is what it is about")
 
@@ -27,8 +27,7 @@ def sockets() -> List[Socket]:
 def start_middle(start: StartTestpmd, role: str, places: List[Socket], options: List[str],
                  memory: List[str]) -> Testpmd:
     """testpmd with two zero-copy ports, each in front of the other; nothing is dropped."""
-    options_of = SHARING if role == "client" else ZERO_COPY
-    middle = start([Memif(role, places[port], {**options_of, "id": port},
+    middle = start([Memif(role, places[port], {**BY_ROLE[role], "id": port},
                           f"net_memif{port}").vdev() for port in PORTS],
                    ["--port-topology=paired", *options], cpu_number=0, memory=memory)
     middle.cmd("set burst tx delay 10 retry 1000000")

@@ -11,7 +11,7 @@ import pytest
 from memif import OURS, Socket
 from pairs import End, StartTraffic, check_pair
 from process import memory_args
-from zerocopy import SHARING, ZERO_COPY, copied
+from zerocopy import BY_ROLE, copied
 
 pytestmark = pytest.mark.own_ends("zero-copy is what it is about")
 
@@ -29,8 +29,7 @@ def one_file() -> List[str]:
 @pytest.mark.parametrize("roles", [("client",), ("server",), ("client", "server")], ids="+".join)
 def test_at_length(start_traffic: StartTraffic, socket: Socket, roles: List[str]) -> None:
     """Many turns of all indices: none lost, doubled or changed, and no mbuf is missing in the end."""
-    options = {"client": SHARING, "server": ZERO_COPY}
-    memif = {role: dict(options[role]) if role in roles else {} for role in options}
+    memif = {role: dict(BY_ROLE[role]) if role in roles else {} for role in BY_ROLE}
     begin = time.monotonic()
     got, sent = check_pair(
         start_traffic, socket, End(OURS, "receive", memif=memif["server"]),

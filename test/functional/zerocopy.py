@@ -9,6 +9,8 @@ from testpmd import Testpmd
 ZERO_COPY = {"zero-copy": "yes"}
 # A client that shares the mbufs of short packets too.
 SHARING = {**ZERO_COPY, "tx-copybreak": "0"}
+# By role: the options of an end of ours that copies as little as it can.
+BY_ROLE = {"client": SHARING, "server": ZERO_COPY}
 
 # Counters of a zero-copy client: what was copied all the same.
 COPIED = ("tx_copied_unexposed_segments", "tx_copied_shared_segments", "tx_copied_unfit_segments",

@@ -8,7 +8,6 @@
 #include <rte_ethdev.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
-#include <rte_mempool.h>
 
 #include "check.h"
 #include "lent.h"
@@ -24,19 +23,12 @@
 static const struct setup plain = { 0 };
 static const struct setup scatter = { .rx_offloads = RTE_ETH_RX_OFFLOAD_SCATTER };
 
-/* Mbufs that are not in the pool. */
-static unsigned int
-in_use(void)
-{
-	return rte_mempool_in_use_count(mbufs);
-}
-
 static bool
 all_come_back(void)
 {
-	for (int ms = 0; ms < PATIENCE_MS && in_use() != 0; ms++)
+	for (int ms = 0; ms < PATIENCE_MS && mbufs_in_use() != 0; ms++)
 		rte_delay_us_sleep(1000);
-	return in_use() == 0;
+	return mbufs_in_use() == 0;
 }
 
 /* A client that keeps what it sends, and a server that copies. */
@@ -69,22 +61,22 @@ fast_free(struct pair *pair)
 	unsigned int before;
 
 	CHECK_EQ(keeper_up(pair, &fast, &fast, &client, &server), 0);
-	before = in_use();
+	before = mbufs_in_use();
 	for (unsigned int round = 0; round < 1000; round++) {
 		CHECK_EQ(send_packets(client, 0, 16, LENGTH), 16);
 		CHECK_EQ(send_packets(client, 0, 5, CHAIN), 5);
 		CHECK_EQ(take_packets(server, 0, 16, LENGTH), 16);
 		CHECK_EQ(take_packets(server, 0, 5, CHAIN), 5);
-		CHECK_EQ(in_use(), before + 16 + 15);
+		CHECK_EQ(mbufs_in_use(), before + 16 + 15);
 		rte_eth_tx_done_cleanup(client, 0, 0);
-		CHECK_EQ(in_use(), before);
+		CHECK_EQ(mbufs_in_use(), before);
 		CHECK_EQ(send_packets(server, 0, 16, LENGTH), 16);
 		CHECK_EQ(take_packets(client, 0, 16, LENGTH), 16);
 	}
 	CHECK_EQ(copied_to_send(client), 0);
 	/* Posted again. */
 	CHECK_EQ(take_packets(client, 0, 1, LENGTH), 0);
-	CHECK_EQ(in_use(), before);
+	CHECK_EQ(mbufs_in_use(), before);
 }
 
 /*
@@ -103,7 +95,7 @@ fast_free_of_lent(struct pair *pair)
 	CHECK_EQ(pair_up_as(pair, ZERO_COPY, &fast, ZERO_COPY, &fast), 0);
 	ports[0] = server_of(pair);
 	ports[1] = client_of(pair);
-	before = in_use();
+	before = mbufs_in_use();
 	for (unsigned int round = 0; round < 1000; round++) {
 		hold_packets(pair, &held, 20, LENGTH);
 		CHECK_EQ(held.count, 20);
@@ -119,7 +111,7 @@ fast_free_of_lent(struct pair *pair)
 	CHECK_EQ(take_packets(ports[0], 0, 1, LENGTH), 0);
 	CHECK_EQ(take_packets(ports[1], 0, 1, LENGTH), 0);
 	rte_eth_tx_done_cleanup(ports[1], 0, 0);
-	CHECK_EQ(in_use(), before);
+	CHECK_EQ(mbufs_in_use(), before);
 }
 
 static uint16_t
@@ -144,17 +136,17 @@ threshold_is(struct pair *pair, uint16_t threshold, unsigned int later)
 
 	CHECK_EQ(keeper_up(pair, &plain, &setup, &client, &server), 0);
 	CHECK_EQ(reported_threshold(client), threshold);
-	before = in_use();
+	before = mbufs_in_use();
 	for (unsigned int i = 0; i < 40; i += 20)
 		CHECK_EQ(send_packets(client, 0, 20, LENGTH), 20);
-	CHECK_EQ(in_use(), before + 40);
+	CHECK_EQ(mbufs_in_use(), before + 40);
 	CHECK_EQ(take_packets(server, 0, 40, LENGTH), 40);
 	for (unsigned int i = 1; i <= later; i++) {
 		CHECK_EQ(send_packets(client, 0, 1, LENGTH), 1);
-		CHECK_EQ(in_use(), before + 40 + i);
+		CHECK_EQ(mbufs_in_use(), before + 40 + i);
 	}
 	CHECK_EQ(send_packets(client, 0, 1, LENGTH), 1);
-	CHECK_EQ(in_use(), before + later + 1);
+	CHECK_EQ(mbufs_in_use(), before + later + 1);
 	pair_detach(pair);
 }
 
@@ -184,13 +176,13 @@ empty_burst_with(struct pair *pair, uint16_t threshold, bool frees)
 	unsigned int before;
 
 	CHECK_EQ(keeper_up(pair, &plain, &setup, &client, &server), 0);
-	before = in_use();
+	before = mbufs_in_use();
 	CHECK_EQ(send_packets(client, 0, 40, LENGTH), 40);
 	CHECK_EQ(rte_eth_tx_burst(client, 0, NULL, 0), 0);
-	CHECK_EQ(in_use(), before + 40);
+	CHECK_EQ(mbufs_in_use(), before + 40);
 	CHECK_EQ(take_packets(server, 0, 40, LENGTH), 40);
 	CHECK_EQ(rte_eth_tx_burst(client, 0, NULL, 0), 0);
-	CHECK_EQ(in_use(), frees ? before : before + 40);
+	CHECK_EQ(mbufs_in_use(), frees ? before : before + 40);
 	CHECK_EQ(take_packets(server, 0, 1, LENGTH), 0);
 	pair_detach(pair);
 }
@@ -208,25 +200,25 @@ static void
 clean_up(uint16_t client, uint16_t server, uint32_t length)
 {
 	const unsigned int segments = (length + MBUF_ROOM - 1) / MBUF_ROOM;
-	unsigned int before = in_use(), kept = 12 * segments;
+	unsigned int before = mbufs_in_use(), kept = 12 * segments;
 
 	CHECK_EQ(send_packets(client, 0, 12, length), 12);
-	CHECK_EQ(in_use(), before + kept);
+	CHECK_EQ(mbufs_in_use(), before + kept);
 	/* It has not looked yet. */
 	CHECK_EQ(rte_eth_tx_done_cleanup(client, 0, 0), 0);
 	CHECK_EQ(rte_eth_tx_done_cleanup(client, 0, 5), 0);
-	CHECK_EQ(in_use(), before + kept);
+	CHECK_EQ(mbufs_in_use(), before + kept);
 	CHECK_EQ(take_packets(server, 0, 9, length), 9);
 	CHECK_EQ(rte_eth_tx_done_cleanup(client, 0, 1), 1);
-	CHECK_EQ(in_use(), before + kept - segments);
+	CHECK_EQ(mbufs_in_use(), before + kept - segments);
 	CHECK_EQ(rte_eth_tx_done_cleanup(client, 0, 4), 4);
-	CHECK_EQ(in_use(), before + kept - 5 * segments);
+	CHECK_EQ(mbufs_in_use(), before + kept - 5 * segments);
 	CHECK_EQ(rte_eth_tx_done_cleanup(client, 0, 100), 4);
-	CHECK_EQ(in_use(), before + kept - 9 * segments);
+	CHECK_EQ(mbufs_in_use(), before + kept - 9 * segments);
 	CHECK_EQ(rte_eth_tx_done_cleanup(client, 0, 0), 0);
 	CHECK_EQ(take_packets(server, 0, 32, length), 3);
 	CHECK_EQ(rte_eth_tx_done_cleanup(client, 0, 0), 3);
-	CHECK_EQ(in_use(), before);
+	CHECK_EQ(mbufs_in_use(), before);
 }
 
 static void
@@ -304,7 +296,7 @@ shared_rings(struct pair *pair)
 	CHECK(lcore < RTE_MAX_LCORE);
 	CHECK_EQ(keeper_up(pair, &two, &four, &client, &server), 0);
 	here.port = there.port = client;
-	before = in_use();
+	before = mbufs_in_use();
 	CHECK_EQ(rte_eal_remote_launch(send_there, &there, lcore), 0);
 	taken = send_and_take(&here, server, 2 * PACKETS);
 	if (taken != 2 * PACKETS)
@@ -315,7 +307,7 @@ shared_rings(struct pair *pair)
 	CHECK_EQ(take_packets(server, 1, 1, LENGTH), 0);
 	for (uint16_t i = 0; i < 2; i++)
 		rte_eth_tx_done_cleanup(client, i, 0);
-	CHECK_EQ(in_use(), before);
+	CHECK_EQ(mbufs_in_use(), before);
 	CHECK_EQ(copied_to_send(client), 0);
 }
 
@@ -329,7 +321,7 @@ asleep(struct pair *pair)
 	unsigned int before;
 
 	CHECK_EQ(keeper_up(pair, &plain, &sleepy, &client, &server), 0);
-	before = in_use();
+	before = mbufs_in_use();
 	file.fd = rte_eth_dev_rx_intr_ctl_q_get_fd(client, 0);
 	CHECK(file.fd >= 0);
 	for (unsigned int round = 0; round < 500; round++) {
@@ -341,7 +333,7 @@ asleep(struct pair *pair)
 		CHECK_EQ(take_packets(client, 0, SLOTS, LENGTH), 1 + round % SLOTS);
 		/* All is posted again. */
 		CHECK_EQ(take_packets(client, 0, 1, LENGTH), 0);
-		CHECK_EQ(in_use(), before);
+		CHECK_EQ(mbufs_in_use(), before);
 	}
 	CHECK_EQ(xstat(client, "rx_copied_buffers"), 0);
 }

@@ -188,7 +188,7 @@ leaves_server_inside(struct pair *pair, const struct way *way)
 		CHECK_EQ(send_packets(client, 0, 1, LENGTH), 1);
 		took = leave_under_burst(way, client, server, lcore, &waited);
 		CHECK(waited || took >= LIMIT_MS);
-		CHECK_EQ(rte_mempool_in_use_count(mbufs), 0);
+		CHECK_EQ(mbufs_in_use(), 0);
 		CHECK_EQ(way->back(client), 0);
 	}
 	CHECK(waited);

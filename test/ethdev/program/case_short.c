@@ -3,7 +3,6 @@
 /* Zero-copy transmit of a client: bursts of short packets are copied, and their mbufs free at once. */
 
 #include <rte_ethdev.h>
-#include <rte_mempool.h>
 
 #include "check.h"
 #include "lent.h"
@@ -28,12 +27,6 @@ sender_up(struct pair *pair, const char *options, uint16_t *client, uint16_t *se
 	return ret;
 }
 
-static unsigned int
-in_use(void)
-{
-	return rte_mempool_in_use_count(mbufs);
-}
-
 static uint64_t
 copied_short(uint16_t client)
 {
@@ -48,13 +41,13 @@ keeps(struct pair *pair, const char *options, uint32_t length, unsigned int kept
 	unsigned int before;
 
 	CHECK_EQ(sender_up(pair, options, &client, &server), 0);
-	before = in_use();
+	before = mbufs_in_use();
 	CHECK_EQ(send_packets(client, 0, 16, length), 16);
-	CHECK_EQ(in_use(), before + kept);
+	CHECK_EQ(mbufs_in_use(), before + kept);
 	CHECK_EQ(copied_short(client), 16 - kept);
 	CHECK_EQ(take_packets(server, 0, 32, length), 16);
 	rte_eth_tx_done_cleanup(client, 0, 0);
-	CHECK_EQ(in_use(), before);
+	CHECK_EQ(mbufs_in_use(), before);
 	pair_detach(pair);
 }
 
@@ -66,7 +59,7 @@ up_to_the_option(struct pair *pair)
 	STEP(keeps(pair, ZERO_COPY ",tx-copybreak=0", SHORT, 16));
 	STEP(keeps(pair, ZERO_COPY ",tx-copybreak=300", 300, 0));
 	STEP(keeps(pair, ZERO_COPY ",tx-copybreak=300", 301, 16));
-	/* What the ring's buffers do not hold is shared, or in several slots, as without the option. */
+	/* The longest one that a buffer of the ring holds. */
 	STEP(keeps(pair, ZERO_COPY ",tx-copybreak=65535,bsize=500", 500, 0));
 }
 
@@ -79,13 +72,13 @@ only_short_bursts(struct pair *pair)
 	unsigned int before;
 
 	CHECK_EQ(sender_up(pair, ZERO_COPY, &client, &server), 0);
-	before = in_use();
+	before = mbufs_in_use();
 	for (unsigned int i = 0; i < RTE_DIM(burst); i++) {
 		burst[i] = new_packet(mbufs, i == 1 ? LONG : SHORT);
 		CHECK(burst[i] != NULL);
 	}
 	CHECK_EQ(rte_eth_tx_burst(client, 0, burst, 3), 3);
-	CHECK_EQ(in_use(), before + 3);
+	CHECK_EQ(mbufs_in_use(), before + 3);
 	CHECK_EQ(copied_short(client), 0);
 	CHECK_EQ(rte_eth_rx_burst(server, 0, burst, 3), 3);
 	for (unsigned int i = 0; i < RTE_DIM(burst); i++)
@@ -101,13 +94,13 @@ long_ones_come_back(struct pair *pair)
 	unsigned int before;
 
 	CHECK_EQ(sender_up(pair, ZERO_COPY, &client, &server), 0);
-	before = in_use();
+	before = mbufs_in_use();
 	CHECK_EQ(send_packets(client, 0, 16, LONG), 16);
 	CHECK_EQ(send_packets(client, 0, 16, SHORT), 16);
-	CHECK_EQ(in_use(), before + 16);
+	CHECK_EQ(mbufs_in_use(), before + 16);
 	CHECK_EQ(take_packets(server, 0, 16, LONG), 16);
 	CHECK_EQ(send_packets(client, 0, 1, SHORT), 1);
-	CHECK_EQ(in_use(), before);
+	CHECK_EQ(mbufs_in_use(), before);
 	CHECK_EQ(take_packets(server, 0, 32, SHORT), 17);
 	CHECK_EQ(rte_eth_tx_done_cleanup(client, 0, 0), 0);
 }
@@ -121,7 +114,7 @@ shared_ones(struct pair *pair)
 	unsigned int before;
 
 	CHECK_EQ(sender_up(pair, ZERO_COPY, &client, &server), 0);
-	before = in_use();
+	before = mbufs_in_use();
 	packet = new_packet(mbufs, SHORT);
 	CHECK(packet != NULL);
 	rte_mbuf_refcnt_update(packet, 1);
@@ -132,7 +125,7 @@ shared_ones(struct pair *pair)
 	CHECK_EQ(rte_eth_rx_burst(server, 0, &copy, 1), 1);
 	CHECK(is_intact(copy, SHORT));
 	rte_pktmbuf_free(copy);
-	CHECK_EQ(in_use(), before);
+	CHECK_EQ(mbufs_in_use(), before);
 }
 
 /* Bursts of either, of any size: each mbuf is back, once. */
@@ -143,21 +136,21 @@ short_and_long(struct pair *pair)
 	unsigned int before, longs = 0, turn = 1;
 
 	CHECK_EQ(sender_up(pair, ZERO_COPY, &client, &server), 0);
-	before = in_use();
+	before = mbufs_in_use();
 	for (unsigned int round = 0; round < ROUNDS; round++) {
 		turn = turn * 1103515245u + 12345u;
 		length = (turn >> 16 & 1) != 0 ? SHORT : LONG;
 		sent = send_packets(client, 0, (uint16_t)(1 + (turn >> 20) % SLOTS), length);
 		CHECK(sent != 0);
 		longs = length == LONG ? sent : 0;
-		CHECK_EQ(in_use(), before + longs);
+		CHECK_EQ(mbufs_in_use(), before + longs);
 		CHECK_EQ(take_packets(server, 0, SLOTS, length), sent);
 		if ((turn >> 28 & 1) != 0)
 			CHECK_EQ(rte_eth_tx_done_cleanup(client, 0, 0), (int)longs);
 	}
 	CHECK(copied_short(client) > ROUNDS);
 	CHECK_EQ(rte_eth_tx_burst(client, 0, NULL, 0), 0);
-	CHECK_EQ(in_use(), before);
+	CHECK_EQ(mbufs_in_use(), before);
 }
 
 const struct test_case short_cases[] = {

@@ -101,7 +101,7 @@ heap_in_use(void)
 static void
 check_clean(size_t heap)
 {
-	CHECK_EQ(rte_mempool_in_use_count(mbufs), 0);
+	CHECK_EQ(mbufs_in_use(), 0);
 	CHECK_EQ(rte_eth_dev_count_avail(), 0);
 	CHECK_EQ(heap_in_use(), heap);
 }

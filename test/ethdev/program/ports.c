@@ -193,6 +193,12 @@ tx_slots(uint16_t port, uint16_t queue)
 	return rte_eth_tx_queue_info_get(port, queue, &info) == 0 ? info.nb_desc : UINT16_MAX;
 }
 
+unsigned int
+mbufs_in_use(void)
+{
+	return rte_mempool_in_use_count(mbufs);
+}
+
 struct rte_mbuf *
 new_packet(struct rte_mempool *pool, uint32_t length)
 {

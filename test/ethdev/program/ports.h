@@ -88,6 +88,9 @@ bool pair_wait_down(const struct end *end);
 uint16_t rx_slots(uint16_t port, uint16_t queue);
 uint16_t tx_slots(uint16_t port, uint16_t queue);
 
+/** Mbufs that are not in the pool. */
+unsigned int mbufs_in_use(void);
+
 /** A packet of as many mbufs as it takes, NULL when there are not that many. */
 struct rte_mbuf *new_packet(struct rte_mempool *pool, uint32_t length);
 
