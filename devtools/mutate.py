@@ -32,6 +32,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.machine import revision
 from mutation_table import (DOCUMENT_HEAD, DRIVER, FUZZ, Entry, Problem, ROOT, check, environment,
                             line_of, mutated, nodes_of, pytest_command, read_table, read_untested)
 
@@ -246,18 +247,8 @@ class Report:
     @staticmethod
     def keep(entry: Entry, result: str) -> None:
         results = read_results()
-        results[entry.name] = {"result": result, "driver": driver_commit(), "entry": print_of(entry)}
+        results[entry.name] = {"result": result, "driver": revision(ROOT), "entry": print_of(entry)}
         RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-
-
-def driver_commit() -> str:
-    """The last one that has changed what mutants are made of; with a + if there are changes since."""
-    git = ["git", "-c", f"safe.directory={ROOT}", "-C", str(ROOT)]
-    what = ["--", "drivers", "app"]
-    commit, changed = (
-        subprocess.run([*git, *command, *what], check=True, stdout=subprocess.PIPE, text=True).stdout
-        for command in (["log", "-1", "--format=%h"], ["status", "--porcelain"]))
-    return commit.strip() + ("+" if changed else "")
 
 
 def print_of(entry: Entry) -> str:
