@@ -55,6 +55,17 @@ parse_number(const char *value, int base, uint64_t min, uint64_t max, uint64_t *
 }
 
 static int
+parse_u16(const char *value, uint16_t min, uint16_t max, uint16_t *to)
+{
+	uint64_t number;
+
+	if (parse_number(value, 10, min, max, &number) != 0)
+		return -EINVAL;
+	*to = (uint16_t)number;
+	return 0;
+}
+
+static int
 parse_word(const char *value, const char *const *words, int count)
 {
 	for (int i = 0; i < count; i++) {
@@ -151,12 +162,7 @@ parse_mode_bits(struct parser *parser, const char *value)
 static int
 parse_bsize(struct parser *parser, const char *value)
 {
-	uint64_t number;
-
-	if (parse_number(value, 10, 1, UINT16_MAX, &number) != 0)
-		return -EINVAL;
-	parser->args->buffer_size = (uint16_t)number;
-	return 0;
+	return parse_u16(value, 1, UINT16_MAX, &parser->args->buffer_size);
 }
 
 static int
@@ -173,23 +179,13 @@ parse_rsize(struct parser *parser, const char *value)
 static int
 parse_rx_lag(struct parser *parser, const char *value)
 {
-	uint64_t number;
-
-	if (parse_number(value, 10, 0, MIF_RX_LAG_MAX, &number) != 0)
-		return -EINVAL;
-	parser->args->rx_lag = (uint16_t)number;
-	return 0;
+	return parse_u16(value, 0, MIF_RX_LAG_MAX, &parser->args->rx_lag);
 }
 
 static int
 parse_tx_copybreak(struct parser *parser, const char *value)
 {
-	uint64_t number;
-
-	if (parse_number(value, 10, 0, UINT16_MAX, &number) != 0)
-		return -EINVAL;
-	parser->args->tx_copybreak = (uint16_t)number;
-	return 0;
+	return parse_u16(value, 0, UINT16_MAX, &parser->args->tx_copybreak);
 }
 
 static int
