@@ -102,15 +102,15 @@ put_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **m
 	return true;
 }
 
-/* Are they so short that copying costs less? */
+/* Are they packets of one segment, and so short that copying costs less? */
 static __rte_always_inline bool
 are_short(const struct mif_queue *queue, struct rte_mbuf *const *mbufs, uint32_t count)
 {
-	uint32_t longest = 0;
+	bool are = true;
 
 	for (uint32_t i = 0; i < count; i++)
-		longest = RTE_MAX(longest, mbufs[i]->data_len);
-	return longest <= queue->copybreak;
+		are &= (mbufs[i]->nb_segs == 1) & (mbufs[i]->data_len <= queue->copybreak);
+	return are;
 }
 
 /* So many slots are not going to have mbufs. */
@@ -141,6 +141,16 @@ put_short(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **m
 	mif_tx_free(mbufs, (uint16_t)count);
 	mif_count(&queue->counters.copied_short, count);
 	return true;
+}
+
+/* Put count packets of one segment in one of these ways. Else false, and nothing has happened. */
+static __rte_always_inline bool
+put_whole(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
+		uint32_t count, const enum mif_mode mode)
+{
+	if (are_short(queue, mbufs, count) && put_short(queue, end, mbufs, count, mode))
+		return true;
+	return put_plain(queue, end, mbufs, count, mode);
 }
 
 /* Of the bytes at a packet's front that are not sent, those in this segment; they are taken off. */
@@ -322,12 +332,7 @@ transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mb
 	while (done < count) {
 		part = RTE_MIN((uint32_t)(count - done), (uint32_t)MIF_TX_CHUNK);
 		part = RTE_MIN(part, free_slots(queue, end, part));
-		if (part != 0 && are_short(queue, &mbufs[done], part) &&
-				put_short(queue, end, &mbufs[done], part, mode)) {
-			done += part;
-			continue;
-		}
-		if (part != 0 && likely(put_plain(queue, end, &mbufs[done], part, mode))) {
+		if (part != 0 && likely(put_whole(queue, end, &mbufs[done], part, mode))) {
 			done += part;
 			continue;
 		}
