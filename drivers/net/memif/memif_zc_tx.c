@@ -263,9 +263,12 @@ why_dropped(struct mif_queue *queue, const struct mif_ring_end *end, uint64_t le
 	return length - skipped > end->capacity ? &queue->counters.too_long : NULL;
 }
 
-/* Put one packet of any kind, all of it or nothing; false if it has to wait. */
+/*
+ * Put one packet of any kind, all of it or nothing; false if it has to wait. Into a ring that was
+ * full it is not put even if a slot has come free since: how it goes is for the burst to decide.
+ */
 static __rte_always_inline bool
-put_any(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf *mbuf,
+put_any(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf *mbuf, bool full,
 		const enum mif_mode mode)
 {
 	const uint32_t skipped = mode == MIF_MODE_IP ? mif_l2_length_of(mbuf) : 0;
@@ -279,6 +282,8 @@ put_any(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf *mbuf
 		rte_pktmbuf_free(mbuf);
 		return true;
 	}
+	if (full)
+		return false;
 	length -= skipped;
 	slots = slots_of(end, mbuf, skipped, end->size);
 	packed = slots > end->size;
@@ -296,14 +301,17 @@ put_any(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf *mbuf
 	return true;
 }
 
-/* Put up to count packets of any kind; returns how many are done with, sent or dropped. */
+/*
+ * Put up to count packets of any kind; returns how many are done with, sent or dropped. No slot is
+ * free if count is 0: then the first one is dropped if it can never be sent.
+ */
 static __rte_always_inline uint32_t
 put_each(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs, uint32_t count,
 		const enum mif_mode mode)
 {
 	uint32_t done = 0;
 
-	while (done < count && put_any(queue, end, mbufs[done], mode))
+	while (done < RTE_MAX(count, 1u) && put_any(queue, end, mbufs[done], count == 0, mode))
 		done++;
 	return done;
 }
@@ -336,7 +344,7 @@ transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mb
 			done += part;
 			continue;
 		}
-		mixed = put_mixed(queue, end, &mbufs[done], RTE_MAX(part, 1u), mode);
+		mixed = put_mixed(queue, end, &mbufs[done], part, mode);
 		done += mixed;
 		if (mixed < RTE_MAX(part, 1u))
 			break;
