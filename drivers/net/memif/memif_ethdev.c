@@ -126,7 +126,7 @@ dev_start(struct rte_eth_dev *dev)
 	if (ret == 0)
 		ret = mif_intr_setup(dev);
 	if (ret == 0 && port->args.zero_copy && port->args.role == MIF_CLIENT)
-		ret = mif_zc_note_pools(dev);
+		ret = mif_zc_memory_watch(dev);
 	if (ret != 0)
 		return ret;
 	note_scatter(dev);

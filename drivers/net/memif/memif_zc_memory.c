@@ -6,7 +6,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <ethdev_driver.h>
 #include <rte_eal_memconfig.h>
 #include <rte_errno.h>
@@ -26,12 +25,6 @@
 /* Bytes of the largest map: regions that lie further apart are left out. */
 #define CELLS_MAX (UINT64_C(1) << 22)
 
-/* A piece of a pool. */
-struct mif_zc_chunk {
-	uintptr_t addr;
-	size_t length;
-};
-
 /* Where EAL keeps a piece of memory. */
 struct place {
 	int fd;		/* EAL's */
@@ -41,60 +34,11 @@ struct place {
 };
 
 /*
- * The pools of other drivers' ports are known from when a port was started. Both lists are looked
- * at when EAL frees memory, on any thread and with EAL's lock held: whoever holds this lock must
- * not allocate from EAL.
+ * Looked at when EAL frees memory, on any thread and with EAL's lock held: whoever holds this lock
+ * must not allocate from EAL. The lock of noted pools may be taken inside.
  */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct mif_zc_chunks noted;
-static uint32_t pools_freed; /* so many, since the first of these ports was started */
 static TAILQ_HEAD(, mif_zc_memory) exposed = TAILQ_HEAD_INITIALIZER(exposed);
-
-static void
-add_chunk(struct mif_zc_chunks *chunks, struct mif_zc_chunk chunk)
-{
-	uint32_t room = chunks->room == 0 ? 64 : 2 * chunks->room;
-	struct mif_zc_chunk *list;
-
-	for (uint32_t i = 0; i < chunks->count; i++) {
-		if (chunks->list[i].addr == chunk.addr && chunks->list[i].length == chunk.length)
-			return;
-	}
-	if (chunks->count == chunks->room) {
-		list = realloc(chunks->list, room * sizeof(*list));
-		if (list == NULL) {
-			chunks->failed = true;
-			return;
-		}
-		chunks->list = list;
-		chunks->room = room;
-	}
-	chunks->list[chunks->count++] = chunk;
-}
-
-static void
-add_pool_chunk(struct rte_mempool *pool, void *chunks, struct rte_mempool_memhdr *header,
-		unsigned int index)
-{
-	struct mif_zc_chunk chunk = { (uintptr_t)header->addr, header->len };
-
-	RTE_SET_USED(pool);
-	RTE_SET_USED(index);
-	add_chunk(chunks, chunk);
-}
-
-/* Pools of a port of ours that is started, or is the caller's to look at. */
-static void
-add_own_pools(struct mif_zc_chunks *chunks, const struct rte_eth_dev *dev)
-{
-	const struct mif_queue *queue;
-
-	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++) {
-		queue = dev->data->rx_queues[i];
-		if (queue != NULL)
-			rte_mempool_mem_iter(queue->pool, add_pool_chunk, chunks);
-	}
-}
 
 static bool
 locate(uintptr_t addr, struct place *place)
@@ -263,7 +207,7 @@ add_other_pools(struct mif_zc_chunks *chunks, const struct rte_eth_dev *dev)
 
 	TAILQ_FOREACH(port, mif_ctrl_ports(), next) {
 		if (port->started && port->dev != dev)
-			add_own_pools(chunks, port->dev);
+			mif_zc_pools_add_of(chunks, port->dev);
 	}
 }
 
@@ -276,11 +220,10 @@ mif_zc_memory_create(const struct rte_eth_dev *dev, const struct mif_zc_regions 
 		return NULL;
 	memory->spans = to->spans;
 	memory->first = to->first;
-	add_own_pools(&memory->chunks, dev);
+	mif_zc_pools_add_of(&memory->chunks, dev);
 	add_other_pools(&memory->chunks, dev);
 	pthread_mutex_lock(&lock);
-	for (uint32_t i = 0; i < noted.count; i++)
-		add_chunk(&memory->chunks, noted.list[i]);
+	mif_zc_pools_add_noted(&memory->chunks);
 	/* Before its files are looked at: what EAL frees from here on is noticed. */
 	TAILQ_INSERT_TAIL(&exposed, memory, next);
 	pthread_mutex_unlock(&lock);
@@ -315,12 +258,6 @@ mif_zc_memory_log(const struct mif_zc_memory *memory, const char *port)
 			memory->left_out >> 10);
 }
 
-static bool
-overlaps(const struct mif_zc_chunk *chunk, uintptr_t addr, size_t length)
-{
-	return chunk->addr < addr + length && addr < chunk->addr + chunk->length;
-}
-
 /*
  * Memory of a pool is going away. Its file may be another one when EAL uses the addresses again, so
  * from here on what lies there is copied.
@@ -335,7 +272,7 @@ forget(struct mif_zc_memory *memory, uintptr_t addr, size_t length)
 	for (uint16_t i = 0; memory->map != NULL && i < memory->count; i++) {
 		span = &memory->spans[memory->first + i];
 		file = (struct mif_zc_chunk){ (uintptr_t)span->base, span->size };
-		if (overlaps(&file, addr, length))
+		if (mif_zc_chunk_overlaps(&file, addr, length))
 			fill_cells(memory->map, span, 0);
 	}
 }
@@ -349,82 +286,17 @@ on_memory_event(enum rte_mem_event event, const void *addr, size_t length, void 
 	if (event != RTE_MEM_EVENT_FREE)
 		return;
 	pthread_mutex_lock(&lock);
-	for (uint32_t i = noted.count; i-- > 0;) {
-		if (overlaps(&noted.list[i], (uintptr_t)addr, length))
-			noted.list[i] = noted.list[--noted.count];
-	}
+	mif_zc_pools_forget((uintptr_t)addr, length);
 	TAILQ_FOREACH(memory, &exposed, next) {
 		for (uint32_t i = 0; i < memory->chunks.count; i++) {
-			if (overlaps(&memory->chunks.list[i], (uintptr_t)addr, length)) {
+			if (mif_zc_chunk_overlaps(&memory->chunks.list[i], (uintptr_t)addr,
+					    length)) {
 				forget(memory, (uintptr_t)addr, length);
 				break;
 			}
 		}
 	}
 	pthread_mutex_unlock(&lock);
-}
-
-static void
-drop_noted(struct rte_mempool *pool, void *arg, struct rte_mempool_memhdr *header,
-		unsigned int index)
-{
-	RTE_SET_USED(pool);
-	RTE_SET_USED(arg);
-	RTE_SET_USED(index);
-	for (uint32_t i = noted.count; i-- > 0;) {
-		if (noted.list[i].addr == (uintptr_t)header->addr)
-			noted.list[i] = noted.list[--noted.count];
-	}
-}
-
-/* Its memory may stay with EAL's heap, and hold anything: no later connection is to expose it. */
-static void
-on_pool_event(enum rte_mempool_event event, struct rte_mempool *pool, void *arg)
-{
-	RTE_SET_USED(arg);
-	if (event != RTE_MEMPOOL_EVENT_DESTROY)
-		return;
-	pthread_mutex_lock(&lock);
-	__atomic_store_n(&pools_freed, pools_freed + 1, __ATOMIC_RELEASE);
-	rte_mempool_mem_iter(pool, drop_noted, NULL);
-	pthread_mutex_unlock(&lock);
-}
-
-/* A pool to look for among those that there are, and what gets its chunks. */
-struct wanted {
-	const struct rte_mempool *pool;
-	struct mif_zc_chunks *chunks;
-};
-
-static void
-add_if_wanted(struct rte_mempool *pool, void *arg)
-{
-	const struct wanted *wanted = arg;
-
-	if (pool == wanted->pool)
-		rte_mempool_mem_iter(pool, add_pool_chunk, wanted->chunks);
-}
-
-/*
- * The pools of a port of any driver that says what they are. A stopped port's may have been freed.
- */
-static void
-add_pools_of(struct mif_zc_chunks *chunks, uint16_t port_id)
-{
-	const struct rte_eth_dev_data *data = rte_eth_devices[port_id].data;
-	struct wanted wanted = { .chunks = chunks };
-	struct rte_eth_rxq_info info;
-
-	/* Drivers may say how many queues they have before those are configured. */
-	for (uint16_t i = 0; data->rx_queues != NULL && i < data->nb_rx_queues; i++) {
-		if (data->rx_queues[i] == NULL)
-			continue;
-		info.mp = NULL;
-		if (rte_eth_rx_queue_info_get(port_id, i, &info) != 0 || info.mp == NULL)
-			continue;
-		wanted.pool = info.mp;
-		rte_mempool_walk(add_if_wanted, &wanted);
-	}
 }
 
 static void
@@ -471,46 +343,16 @@ watch_memory(const char *port)
 	return -ENOMEM;
 }
 
-static int
-watch_pools(const char *port)
-{
-	if (rte_mempool_event_callback_register(on_pool_event, NULL) == 0 || rte_errno == EEXIST)
-		return 0;
-	MIF_LOG(ERR, port, "the end of pools cannot be watched: %s", rte_strerror(rte_errno));
-	return -ENOMEM;
-}
-
-/* False if a pool has been freed meanwhile, by another thread. */
-static bool
-note_pools(void)
-{
-	uint32_t before = __atomic_load_n(&pools_freed, __ATOMIC_ACQUIRE);
-	struct mif_zc_chunks chunks = { 0 };
-	bool same;
-	uint16_t id;
-
-	for (id = rte_eth_find_next(0); id < RTE_MAX_ETHPORTS; id = rte_eth_find_next(id + 1))
-		add_pools_of(&chunks, id);
-	pthread_mutex_lock(&lock);
-	same = pools_freed == before;
-	free(same ? noted.list : chunks.list);
-	if (same)
-		noted = chunks;
-	pthread_mutex_unlock(&lock);
-	return same;
-}
-
 int
-mif_zc_note_pools(const struct rte_eth_dev *dev)
+mif_zc_memory_watch(const struct rte_eth_dev *dev)
 {
 	int ret = watch_memory(dev->data->name);
 
 	if (ret == 0)
-		ret = watch_pools(dev->data->name);
+		ret = mif_zc_pools_watch(dev->data->name);
 	if (ret != 0)
 		return ret;
 	warn_without_files(dev);
-	while (!note_pools())
-		;
+	mif_zc_pools_note();
 	return 0;
 }

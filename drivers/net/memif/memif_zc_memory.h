@@ -20,6 +20,7 @@
 
 #include "memif_desc.h"
 #include "memif_region.h"
+#include "memif_zc_pools.h"
 
 /** From an address to the region it lies in. */
 struct mif_zc_map {
@@ -27,14 +28,6 @@ struct mif_zc_map {
 	uint32_t shift;	  /**< log2 of the bytes of a cell; none is shared by two regions */
 	uint32_t cells;
 	uint8_t region[]; /**< of each cell, 0 for none; one cell more, of none, at the end */
-};
-
-/** Memory of pools, one piece behind the other. */
-struct mif_zc_chunks {
-	struct mif_zc_chunk *list;
-	uint32_t count;
-	uint32_t room;
-	bool failed; /**< there was no memory for all of them */
 };
 
 /** What one connection exposes. */
@@ -60,18 +53,18 @@ struct mif_zc_regions {
 };
 
 /**
- * A port starts: remember the pools of all ports of the process, on the application's thread, as
- * only that one may look at them.
+ * A port starts: note the pools of all ports of the process, on the application's thread, and have
+ * it noticed when their memory is freed.
  *
  * Says so in the log if EAL has no file for the memory of this port's own pools.
  *
  * @return 0, or a negative errno after a log line
  */
-int mif_zc_note_pools(const struct rte_eth_dev *dev);
+int mif_zc_memory_watch(const struct rte_eth_dev *dev);
 
 /**
  * Expose memory: of the queues of this port first, then of the other memif ports that are started,
- * then of the remembered pools. Control lock held.
+ * then of the noted pools. Control lock held.
  *
  * @return what is exposed, perhaps nothing; NULL when there is no memory
  */
