@@ -22,6 +22,16 @@
 #include "memif_zc_ring.h"
 
 /*
+ * Take back what the server has given up. A call for a burst costs nothing, while DPDK's copying of
+ * pointers for a plain x86 CPU, in each place that needs free slots, makes this file twice as large.
+ */
+static __rte_noinline void
+take_back(struct mif_queue *queue, struct mif_ring_end *end)
+{
+	mif_zc_reclaim(end, mif_zc_done(queue, end));
+}
+
+/*
  * Slots that can be filled. Mbufs come back when fewer are free than the application wants; if none
  * are kept, nothing but slots is missed.
  */
@@ -32,7 +42,7 @@ free_slots(struct mif_queue *queue, struct mif_ring_end *end, uint32_t wanted)
 	uint32_t least = end->zc->kept != 0 ? RTE_MAX(wanted, queue->free_thresh) : wanted;
 
 	if (free < least) {
-		mif_zc_reclaim(end, mif_zc_done(queue, end));
+		take_back(queue, end);
 		free = end->size - mif_ring_span(end->limit, end->cursor);
 	}
 	return free;
