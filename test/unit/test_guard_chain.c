@@ -12,20 +12,14 @@
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "memif_guard.h"
 #include "unit.h"
+#include "victim.h"
 
-#define PAGE ((uint64_t)sysconf(_SC_PAGESIZE))
 #define GIB (UINT64_C(1) << 30)
 #define MEMFD_1GB (30u << 26) /* MFD_HUGE_1GB, which glibc does not name */
-#define BROKEN 77u
-
-/* Without ThreadSanitizer, which takes a handler's mmap() for another thread's write to the page. */
-#define BY_DESIGN __attribute__((no_sanitize("thread")))
 
 static uint32_t fault;
 static int wake_fd = -1;
@@ -51,7 +45,7 @@ map_empty_file(uint64_t pages)
 }
 
 static int
-guard(uint8_t *addr, uint64_t size, uint64_t page_size)
+guard_memory(uint8_t *addr, uint64_t size, uint64_t page_size)
 {
 	const struct mif_guard wanted = {
 		.addr = addr,
@@ -69,25 +63,6 @@ static uint32_t
 take_fault(void)
 {
 	return __atomic_exchange_n(&fault, 0, __ATOMIC_RELAXED);
-}
-
-/** How a child ended that ran this: its exit status, or the signal's number negated. */
-static int
-in_child(int (*run)(void))
-{
-	const struct rlimit no_core = { 0, 0 };
-	int status = -1;
-	pid_t child = fork();
-
-	assert_true(child >= 0);
-	if (child == 0) {
-		setrlimit(RLIMIT_CORE, &no_core);
-		signal(SIGBUS, SIG_DFL); /* cmocka's is not of interest here */
-		alarm(10);
-		_exit(run());
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
 }
 
 /** Other users of the signal: one that was there before us, and one that came after. */
@@ -134,7 +109,7 @@ guarded_below_another(void)
 {
 	uint8_t *addr = map_empty_file(1);
 
-	if (addr == NULL || guard(addr, PAGE, PAGE) != 0)
+	if (addr == NULL || guard_memory(addr, PAGE, PAGE) != 0)
 		return 2;
 	install(pass_down, &below);
 	touch(addr);
@@ -147,7 +122,7 @@ stranger_below_another(void)
 	uint8_t *addr = map_empty_file(1), *strange = map_empty_file(1);
 
 	install(leave_with_42, NULL);
-	if (addr == NULL || strange == NULL || guard(addr, PAGE, PAGE) != 0)
+	if (addr == NULL || strange == NULL || guard_memory(addr, PAGE, PAGE) != 0)
 		return 2;
 	install(pass_down, &below);
 	touch(strange);
@@ -169,10 +144,10 @@ guarded_in_a_circle(void)
 {
 	uint8_t *first = map_empty_file(1), *second = map_empty_file(1);
 
-	if (first == NULL || second == NULL || guard(first, PAGE, PAGE) != 0)
+	if (first == NULL || second == NULL || guard_memory(first, PAGE, PAGE) != 0)
 		return 2;
 	install(pass_down, &below);
-	if (guard(second, PAGE, PAGE) != 0)
+	if (guard_memory(second, PAGE, PAGE) != 0)
 		return 3;
 	touch(first);
 	if (take_fault() != BROKEN)
@@ -188,10 +163,10 @@ stranger_in_a_circle(void)
 	uint8_t *strange = map_empty_file(1);
 
 	install(leave_with_42, NULL);
-	if (strange == NULL || guard(first, PAGE, PAGE) != 0)
+	if (strange == NULL || guard_memory(first, PAGE, PAGE) != 0)
 		return 2;
 	install(pass_down, &below);
-	if (guard(second, PAGE, PAGE) != 0)
+	if (guard_memory(second, PAGE, PAGE) != 0)
 		return 3;
 	touch(strange);
 	return 4;
@@ -203,10 +178,10 @@ stranger_in_a_circle_by_default(void)
 	uint8_t *first = map_empty_file(1), *second = map_empty_file(1);
 	uint8_t *strange = map_empty_file(1);
 
-	if (strange == NULL || guard(first, PAGE, PAGE) != 0)
+	if (strange == NULL || guard_memory(first, PAGE, PAGE) != 0)
 		return 2;
 	install(pass_down, &below);
-	if (guard(second, PAGE, PAGE) != 0)
+	if (guard_memory(second, PAGE, PAGE) != 0)
 		return 3;
 	touch(strange);
 	return 4;
@@ -235,7 +210,7 @@ strangers_jumped_over(void)
 	uint8_t *addr = map_empty_file(1), *strange = map_empty_file(1);
 
 	install(jump_out, NULL);
-	if (strange == NULL || guard(addr, PAGE, PAGE) != 0)
+	if (strange == NULL || guard_memory(addr, PAGE, PAGE) != 0)
 		return 2;
 	for (int i = 0; i < 3; i++)
 		touch_and_come_back(strange);
@@ -260,7 +235,7 @@ another_stays_after_the_last(void)
 	struct sigaction present;
 
 	install(leave_with_42, NULL);
-	if (strange == NULL || guard(addr, PAGE, PAGE) != 0)
+	if (strange == NULL || guard_memory(addr, PAGE, PAGE) != 0)
 		return 2;
 	install(pass_down, &below);
 	mif_guard_remove(addr);
@@ -293,7 +268,7 @@ huge_pages_run_out(void **state)
 		close(fd);
 	if (addr == MAP_FAILED)
 		unit_skip("no huge pages of 1 GiB in this kernel");
-	assert_int_equal(guard(addr, GIB, GIB), 0);
+	assert_int_equal(guard_memory(addr, GIB, GIB), 0);
 	assert_int_equal(touch(addr + GIB / 2), 0);
 	if (take_fault() != BROKEN) {
 		mif_guard_remove(addr);
@@ -350,7 +325,7 @@ guards_come_and_go(void **state)
 	empty_fd = memfd_create("unit", MFD_CLOEXEC);
 	empty = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, empty_fd, 0);
 	assert_true(empty != MAP_FAILED);
-	assert_int_equal(guard(empty, PAGE, PAGE), 0);
+	assert_int_equal(guard_memory(empty, PAGE, PAGE), 0);
 	assert_int_equal(pthread_create(&thread, NULL, fault_again_and_again, NULL), 0);
 	for (uintptr_t i = 0; i < ROUNDS; i++) {
 		guard_of_other.addr = other(i);
