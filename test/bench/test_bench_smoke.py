@@ -35,6 +35,10 @@ from bench.testpmd import C2S, IO, S2C, Measured  # noqa: E402
 from bench.tools import find_tools  # noqa: E402
 
 
+of_speed = pytest.mark.skipif("MIF_PRELOAD" in os.environ,
+                              reason="the rates of a driver with the sanitizers say nothing")
+
+
 @pytest.fixture
 def tools(tmp_path: Path) -> Tools:
     return find_tools(BUILD, tmp_path, ())
@@ -45,6 +49,7 @@ def pair(request: pytest.FixtureRequest) -> Pair:
     return PAIRS[request.param]
 
 
+@of_speed
 def test_ours_is_at_least_as_fast_as_stock(tmp_path: Path) -> None:
     outcome = tmp_path / "outcome.json"
     done = subprocess.run([BENCH, "--smoke", "--no-build", "--json", outcome],
@@ -97,6 +102,7 @@ def test_io_with_several_queues_and_ports(tools: Tools) -> None:
     assert all(port["rx"] > 0 for port in outcome.report["per_port"])
 
 
+@of_speed
 @pytest.mark.parametrize("way", [C2S, S2C])
 @pytest.mark.parametrize("size", ["512", "1518"])
 def test_ip_without_copy_is_no_slower(tools: Tools, way: str, size: str) -> None:

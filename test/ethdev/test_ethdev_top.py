@@ -99,6 +99,8 @@ class Terminal:
         self.status: Optional[int] = None
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            # A shell has its background jobs ignore it, and what they start inherits that.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.execve(PYTHON, [PYTHON, str(TOP), "--interval", "0.1", *options],
                       {"TERM": "dumb", "COLUMNS": "100", "LINES": "40"})
         self.shown = b""

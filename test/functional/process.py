@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """DPDK programs as child processes: memory and core arguments, output, clean end."""
 
+import contextlib
 import itertools
 import os
 import signal
@@ -8,7 +9,9 @@ import subprocess
 import threading
 import time
 from pathlib import Path
-from typing import IO, Dict, List, Optional
+from typing import IO, Dict, Iterator, List, Optional
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -49,6 +52,24 @@ def preload() -> Dict[str, str]:
     """What $MIF_PRELOAD puts into the environment of every program: a sanitizer's runtime."""
     library = os.environ.get("MIF_PRELOAD")
     return {"LD_PRELOAD": library} if library else {}
+
+
+def is_sanitized() -> bool:
+    """Is the driver under test one with the sanitizers? Then it is slow, and memory is freed late."""
+    return bool(os.environ.get("MIF_PRELOAD"))
+
+
+@contextlib.contextmanager
+def common_heap() -> Iterator[None]:
+    """
+    For programs that share their memory: under the sanitizers, without the heap that
+    devtools/sanitized.sh preloads. That is a process's own, and the primary's queues are there for all.
+    """
+    libraries = [name for name in os.environ.get("MIF_PRELOAD", "").split(":")
+                 if "libmif_heap" not in name]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MIF_PRELOAD", ":".join(libraries))
+        yield
 
 
 def cpu(number: int) -> int:

@@ -14,7 +14,7 @@ from scapy.utils import rdpcap
 
 from hugefs import shared_memory
 from memif import OURS, STOCK, Memif, Socket, plugin
-from process import Process, unique
+from process import Process, preload, unique
 from testpmd import Testpmd, program
 
 BURST = 32      # of "start tx_first"
@@ -44,14 +44,15 @@ def test_packets_are_captured(start_testpmd: Callable[..., Testpmd], processes: 
              Memif("client", place, {}, "net_memif1").vdev()]
     capture = scratch / "capture.pcapng"
     with shared_memory(128) as memory:
-        testpmd = start_testpmd(vdevs, memory=[*memory[:4], "--log-level=pmd.net.memif:info"])
+        testpmd = start_testpmd(vdevs, memory=[*memory[:-1], "--log-level=pmd.net.memif:info"])
         testpmd.wait_link()
         testpmd.cmd(f"set txpkts {LENGTH}")
         testpmd.cmd("set fwd rxonly")
         prefix = testpmd.command[testpmd.command.index("--file-prefix") + 1]
-        preload = pool_drivers() + ([str(plugin())] if driver == OURS else [])
+        libraries = [*preload().values(), *pool_drivers(),
+                     *([str(plugin())] if driver == OURS else [])]
         capturing = Process([dumpcap, f"--file-prefix={prefix}", "-i", "net_memif0",
-                             "-w", str(capture)], {"LD_PRELOAD": ":".join(preload)})
+                             "-w", str(capture)], {"LD_PRELOAD": ":".join(libraries)})
         processes.append(capturing)
         begun = capturing.wait_for("Packets captured: ", pipe="stderr")
         testpmd.cmd("start tx_first")

@@ -12,7 +12,7 @@ import pytest
 from hugefs import shared_memory
 from memif import Memif, Socket, driver_args, other
 from memifpeer import Client, Config
-from process import PATIENCE, unique
+from process import PATIENCE, preload, unique
 from programs import (CommandError, Lifecycle, Load, check_resources, resources,
                       settled_resources, wait_until)
 from traffic import Traffic
@@ -34,14 +34,7 @@ How = Dict[str, str]
 
 @pytest.fixture(scope="module")
 def memory() -> Iterator[List[str]]:
-    """
-    Under the sanitizers, not with the heap that devtools/sanitized.sh preloads: that is a process's
-    own, and the primary's queues are there for all.
-    """
-    libraries = [name for name in os.environ.get("MIF_PRELOAD", "").split(":")
-                 if "libmif_heap" not in name]
-    with shared_memory() as arguments, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MIF_PRELOAD", ":".join(libraries))
+    with shared_memory() as arguments:
         yield arguments
 
 
@@ -257,7 +250,8 @@ def test_proc_info(family: Callable[..., Family], start_load: StartLoad) -> None
         done = subprocess.run(
             ["dpdk-proc-info", "--no-pci", "--file-prefix", group.primary.prefix, *group.memory[2:4],
              *driver_args(driver), "--", *options],
-            capture_output=True, text=True, timeout=PATIENCE, check=False)
+            capture_output=True, text=True, timeout=PATIENCE, check=False,
+            env={**os.environ, **preload()})
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

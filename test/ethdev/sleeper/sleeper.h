@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include <rte_common.h>
 #include <rte_ether.h>
 #include <rte_mempool.h>
 
@@ -16,14 +17,14 @@
 #define BURST 32
 #define STAMP_MAGIC UINT32_C(0x51ee9e12)
 
-/** What a packet carries behind its Ethernet header. */
+/** What a packet carries behind its Ethernet header, so not where numbers like to be. */
 struct stamp {
 	uint32_t magic;
 	uint32_t run;	      /**< of the sender, so that a former one's packets are told apart */
 	uint64_t number;      /**< from 0 on */
 	uint64_t sent_ns;     /**< of CLOCK_MONOTONIC, which both processes share */
 	uint64_t received_ns; /**< in an answer: when the sleeper had it */
-};
+} __rte_packed;
 
 /** Options of both ends. */
 struct options {
