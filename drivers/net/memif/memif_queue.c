@@ -12,6 +12,15 @@
 #include "memif_queue.h"
 #include "memif_secondary.h"
 
+/* mif_rx_init_mbuf() sets these fields together. */
+enum {
+	FIELDS = offsetof(struct rte_mbuf, packet_type)
+};
+static_assert(offsetof(struct rte_mbuf, pkt_len) == FIELDS + 4, "behind packet_type");
+static_assert(offsetof(struct rte_mbuf, data_len) == FIELDS + 8, "behind pkt_len");
+static_assert(offsetof(struct rte_mbuf, vlan_tci) == FIELDS + 10, "behind data_len");
+static_assert(offsetof(struct rte_mbuf, hash.rss) == FIELDS + 12, "behind vlan_tci");
+
 /* All queues, those too that their port has released. */
 static TAILQ_HEAD(, mif_queue) queues = TAILQ_HEAD_INITIALIZER(queues);
 

@@ -60,20 +60,28 @@ mif_rx_read_piece(const struct mif_ring_end *end, uint16_t index, const enum mif
 static __rte_always_inline void
 mif_rx_release(struct mif_ring_end *end, uint32_t count, const enum mif_role role)
 {
+	const struct mif_desc buffer = mif_own_buffer(end, 0);
+	struct mif_desc *const slots = end->desc;
+	const uint32_t stride = end->stride;
+	const uint32_t first = end->cursor;
+	const uint32_t mask = end->mask;
+	struct mif_desc desc;
 	uint32_t slot;
 
 	for (uint32_t i = 0; role == MIF_CLIENT && i < count; i++) {
-		slot = (end->cursor + i) & end->mask;
-		mif_desc_write(&end->desc[slot], mif_own_buffer(end, slot));
+		slot = (first + i) & mask;
+		desc = buffer;
+		desc.offset += slot * stride;
+		mif_desc_write(&slots[slot], desc);
 	}
 	mif_ring_end_advance(end, count);
 }
 
-/** mode=ip: the first byte of a piece, read once. */
+/** mode=ip: the first byte of a packet, read once. */
 static __rte_always_inline uint8_t
-mif_rx_first_byte(const struct mif_rx_piece *piece)
+mif_rx_first_byte(const uint8_t *from)
 {
-	return __atomic_load_n(piece->data, __ATOMIC_RELAXED);
+	return __atomic_load_n(from, __ATOMIC_RELAXED);
 }
 
 /** An mbuf for a packet of which so many bytes will be written first, or NULL. */
@@ -165,7 +173,7 @@ static inline bool
 mif_rx_put_l2(const struct mif_queue *queue, struct rte_mbuf *head,
 		const struct mif_rx_piece *piece)
 {
-	uint8_t first = mif_rx_first_byte(piece);
+	uint8_t first = mif_rx_first_byte(piece->data);
 
 	if (!mif_is_ip(first))
 		return false;

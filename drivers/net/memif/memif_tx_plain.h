@@ -36,16 +36,16 @@ struct mif_tx_chunk {
 /** A place for the next packet of a chunk, the i-th one; false if the client has posted none. */
 static __rte_always_inline bool
 mif_tx_find_place(struct mif_tx_chunk *chunk, uint32_t i, const struct mif_ring_end *end,
-		uint32_t length, const enum mif_role role)
+		struct mif_pack *pack, uint32_t length, const enum mif_role role)
 {
 	uint32_t place;
 	bool ok;
 
 	if (role == MIF_CLIENT) {
-		place = mif_pack_place(&chunk->pack);
+		place = mif_pack_place(pack);
 		chunk->descs[i] = mif_own_place(end, place);
 		chunk->places[i] = end->base + chunk->descs[i].offset;
-		mif_pack_put(&chunk->pack, place, length);
+		mif_pack_put(pack, place, length);
 		return true;
 	}
 	chunk->descs[i] = mif_desc_read(&end->desc[(end->cursor + i) & end->mask]);
@@ -65,15 +65,16 @@ mif_tx_find_places(struct mif_tx_chunk *chunk, const struct mif_ring_end *end,
 		struct rte_mbuf *const *mbufs, uint32_t count, const enum mif_role role,
 		const enum mif_mode mode, const bool prefetchw)
 {
+	/* In registers meanwhile. */
+	struct mif_pack pack = end->pack;
+	uint64_t bytes = 0;
 	bool plain = true;
 	uint32_t skipped;
 
-	chunk->pack = end->pack;
-	chunk->bytes = 0;
 	for (uint32_t i = 0; i < count; i++) {
 		const struct rte_mbuf *mbuf = mbufs[i];
 
-		plain &= mif_tx_find_place(chunk, i, end, mbuf->data_len, role);
+		plain &= mif_tx_find_place(chunk, i, end, &pack, mbuf->data_len, role);
 		skipped = mif_l2_of_segment(mbuf, mode);
 		if (mode == MIF_MODE_IP) {
 			chunk->l2[i] = (uint8_t)skipped;
@@ -81,10 +82,12 @@ mif_tx_find_places(struct mif_tx_chunk *chunk, const struct mif_ring_end *end,
 		}
 		plain &= (mbuf->nb_segs == 1) & (mbuf->data_len != 0) &
 				(mbuf->data_len - skipped <= chunk->descs[i].length);
-		chunk->bytes += mbuf->data_len;
+		bytes += mbuf->data_len;
 		if (prefetchw)
 			mif_prefetch_first(chunk->places[i], true);
 	}
+	chunk->pack = pack;
+	chunk->bytes = bytes;
 	return plain;
 }
 
@@ -95,6 +98,10 @@ mif_tx_fill_places(struct mif_tx_chunk *chunk, const struct mif_ring_end *end,
 {
 	const uint32_t ahead = mif_prefetch_distance(chunk->bytes, count, end->prefetchw);
 	uint8_t *const *places = chunk->places;
+	/* A copy of bytes may change anything, as compilers see it. */
+	struct mif_desc *const slots = end->desc;
+	const uint32_t first = end->cursor;
+	const uint32_t mask = end->mask;
 	struct mif_desc desc;
 	uint32_t skipped;
 
@@ -109,7 +116,7 @@ mif_tx_fill_places(struct mif_tx_chunk *chunk, const struct mif_ring_end *end,
 		desc.length = mbufs[i]->data_len - skipped;
 		mif_copy(places[i], rte_pktmbuf_mtod_offset(mbufs[i], const uint8_t *, skipped),
 				desc.length);
-		mif_desc_write(&end->desc[(end->cursor + i) & end->mask], desc);
+		mif_desc_write(&slots[(first + i) & mask], desc);
 	}
 }
 

@@ -86,6 +86,7 @@ take_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **
 		uint32_t count, const enum mif_mode mode)
 {
 	const struct mif_zc_ring *zc = end->zc;
+	struct rte_mbuf *const *const posted = zc->mbufs;
 	uint32_t lengths[MIF_RX_CHUNK];
 	uint8_t first[MIF_RX_CHUNK];
 	uint32_t copied = 0;
@@ -98,8 +99,8 @@ take_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **
 
 		slot = (end->cursor + i) & end->mask;
 		desc = mif_desc_read(&end->desc[slot]);
-		mbufs[i] = zc->mbufs[slot];
-		rte_prefetch0(mbufs[i]);
+		mbufs[i] = posted[slot];
+		rte_prefetch0(posted[slot]);
 		lengths[i] = desc.length;
 		plain &= ((desc.flags & MIF_DESC_NEXT) == 0) &
 				mif_desc_length_ok(desc.length, slot_room(zc, slot));
@@ -110,9 +111,11 @@ take_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **
 	if (unlikely(!plain))
 		return false;
 	for (uint32_t i = 0; i < count; i++) {
-		mif_rx_init_mbuf(queue, mbufs[i], mif_l2_added(mode) + lengths[i]);
+		struct rte_mbuf *mbuf = mbufs[i];
+
+		mif_rx_init_mbuf(queue, mbuf, mif_l2_added(mode) + lengths[i]);
 		if (mode == MIF_MODE_IP)
-			mif_l2_write(rte_pktmbuf_mtod(mbufs[i], uint8_t *), &queue->l2, first[i]);
+			mif_l2_write(rte_pktmbuf_mtod(mbuf, uint8_t *), &queue->l2, first[i]);
 		bytes += mif_l2_added(mode) + lengths[i];
 	}
 	for (uint32_t i = 0; copied != 0 && i < count; i++) {

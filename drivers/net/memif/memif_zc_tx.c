@@ -67,13 +67,36 @@ describe(const struct mif_ring_end *end, const struct rte_mbuf *mbuf, uint32_t s
 	return found & is_own(mbuf) & (length <= end->buffer_size);
 }
 
-/* Fill a slot with a segment, and keep its mbuf; the caller counts it. */
-static __rte_always_inline void
-keep(struct mif_ring_end *end, uint32_t slot, struct rte_mbuf *mbuf, struct mif_desc desc)
+/* Where segments are kept. Bursts look that up once, as a written slot may change all, for compilers. */
+struct keeper {
+	struct mif_desc *slots;
+	struct rte_mbuf **mbufs;
+	struct rte_mempool **pools;
+	uint32_t first;
+	uint32_t mask;
+};
+
+static __rte_always_inline struct keeper
+keeper_of(const struct mif_ring_end *end)
 {
-	mif_desc_write(&end->desc[slot], desc);
-	end->zc->mbufs[slot] = mbuf;
-	end->zc->pools[slot] = mbuf->pool;
+	return (struct keeper){
+		.slots = end->desc,
+		.mbufs = end->zc->mbufs,
+		.pools = end->zc->pools,
+		.first = end->cursor,
+		.mask = end->mask,
+	};
+}
+
+/* Fill the i-th slot from the cursor on with a segment, and keep its mbuf; the caller counts it. */
+static __rte_always_inline void
+keep(const struct keeper *keeper, uint32_t i, struct rte_mbuf *mbuf, struct mif_desc desc)
+{
+	const uint32_t slot = (keeper->first + i) & keeper->mask;
+
+	mif_desc_write(&keeper->slots[slot], desc);
+	keeper->mbufs[slot] = mbuf;
+	keeper->pools[slot] = mbuf->pool;
 }
 
 /*
@@ -84,6 +107,7 @@ static __rte_always_inline bool
 put_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mbufs,
 		uint32_t count, const enum mif_mode mode)
 {
+	const struct keeper keeper = keeper_of(end);
 	struct mif_desc descs[MIF_TX_CHUNK];
 	uint64_t bytes = 0;
 	bool plain = true;
@@ -101,7 +125,7 @@ put_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **m
 	if (unlikely(!plain))
 		return false;
 	for (uint32_t i = 0; i < count; i++) {
-		keep(end, (end->cursor + i) & end->mask, mbufs[i], descs[i]);
+		keep(&keeper, i, mbufs[i], descs[i]);
 		bytes += descs[i].length;
 	}
 	end->zc->kept += count;
@@ -226,6 +250,7 @@ static void
 put_segments(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf *mbuf,
 		uint32_t skipped, uint64_t left)
 {
+	struct keeper keeper;
 	struct rte_mbuf *next;
 	struct mif_desc desc;
 	uint32_t front, length;
@@ -242,7 +267,8 @@ put_segments(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf 
 			mbuf->next = NULL;
 			mbuf->nb_segs = 1;
 			desc.flags = more;
-			keep(end, end->cursor & end->mask, mbuf, desc);
+			keeper = keeper_of(end);
+			keep(&keeper, 0, mbuf, desc);
 			end->zc->kept++;
 			if (!first)
 				mif_zc_mark_further(mbuf);

@@ -42,11 +42,19 @@ mif_desc_read(const struct mif_desc *slot)
 	return copy;
 }
 
-/** Write a whole descriptor, without reading what was there. */
+/** Write a whole descriptor in its two halves, without reading what was there. */
 static inline void
 mif_desc_write(struct mif_desc *slot, struct mif_desc desc)
 {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	mif_desc_word *to = (mif_desc_word *)slot;
+
+	/* Said like this, as compilers write an assigned structure field by field. */
+	to[0] = (uint64_t)desc.length << 32 | (uint64_t)desc.region << 16 | desc.flags;
+	to[1] = (uint64_t)desc.metadata << 32 | desc.offset;
+#else
 	*slot = desc;
+#endif
 }
 
 /**
