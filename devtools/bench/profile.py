@@ -47,7 +47,7 @@ PARTS = {
     DESCRIPTORS: r"mif_desc_|mif_own_|mif_pack_|mif_rx_read_piece|mif_rx_release$"
                  r"|mif_tx_prefetch_slots|mif_tx_find_place$|mif_zc_find|describe$|mif_zc_offer",
     MBUFS: r"rte_mempool_|get_mbufs|mif_rx_init_mbuf|mif_tx_free$|mif_zc_reclaim|mif_zc_post$"
-           r"|keep$|keep_none$|rte_mbuf_|rte_pktmbuf_",
+           r"|keep$|keeper_of$|keep_none$|rte_mbuf_|rte_pktmbuf_",
     INDICES: r"mif_ring_|mif_gate_|mif_lag_|mif_rest_|client_slots|server_slots|free_slots|rests$"
              r"|mif_rx_ready|mif_zc_done|mif_tx_publish|mif_process_|refill$",
 }
