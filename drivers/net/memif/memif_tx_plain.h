@@ -33,24 +33,32 @@ struct mif_tx_chunk {
 	uint64_t bytes;
 };
 
-/** A place for the next packet of a chunk, the i-th one; false if the client has posted none. */
+/**
+ * A place for the next packet of a chunk, the i-th one, of so many bytes.
+ *
+ * @param room  receives the bytes that there are
+ * @return false if the client has posted none
+ */
 static __rte_always_inline bool
 mif_tx_find_place(struct mif_tx_chunk *chunk, uint32_t i, const struct mif_ring_end *end,
-		struct mif_pack *pack, uint32_t length, const enum mif_role role)
+		struct mif_pack *pack, uint32_t length, uint32_t *room, const enum mif_role role)
 {
+	struct mif_desc desc;
+	bool ok = true;
 	uint32_t place;
-	bool ok;
 
 	if (role == MIF_CLIENT) {
 		place = mif_pack_place(pack);
-		chunk->descs[i] = mif_own_place(end, place);
-		chunk->places[i] = end->base + chunk->descs[i].offset;
 		mif_pack_put(pack, place, length);
-		return true;
+		desc = mif_own_place(end, place);
+		chunk->places[i] = end->base + desc.offset;
+	} else {
+		desc = mif_desc_read(&end->desc[(end->cursor + i) & end->mask]);
+		ok = mif_desc_ok(end->common->regions, end->common->region_count, desc);
+		chunk->places[i] = ok ? mif_desc_data(end->common->regions, desc) : NULL;
 	}
-	chunk->descs[i] = mif_desc_read(&end->desc[(end->cursor + i) & end->mask]);
-	ok = mif_desc_ok(end->common->regions, end->common->region_count, chunk->descs[i]);
-	chunk->places[i] = ok ? mif_desc_data(end->common->regions, chunk->descs[i]) : NULL;
+	mif_desc_write(&chunk->descs[i], desc);
+	*room = desc.length;
 	return ok;
 }
 
@@ -69,19 +77,19 @@ mif_tx_find_places(struct mif_tx_chunk *chunk, const struct mif_ring_end *end,
 	struct mif_pack pack = end->pack;
 	uint64_t bytes = 0;
 	bool plain = true;
-	uint32_t skipped;
+	uint32_t skipped, room;
 
 	for (uint32_t i = 0; i < count; i++) {
 		const struct rte_mbuf *mbuf = mbufs[i];
 
-		plain &= mif_tx_find_place(chunk, i, end, &pack, mbuf->data_len, role);
+		plain &= mif_tx_find_place(chunk, i, end, &pack, mbuf->data_len, &room, role);
 		skipped = mif_l2_of_segment(mbuf, mode);
 		if (mode == MIF_MODE_IP) {
 			chunk->l2[i] = (uint8_t)skipped;
 			plain &= skipped != 0;
 		}
 		plain &= (mbuf->nb_segs == 1) & (mbuf->data_len != 0) &
-				(mbuf->data_len - skipped <= chunk->descs[i].length);
+				(mbuf->data_len - skipped <= room);
 		bytes += mbuf->data_len;
 		if (prefetchw)
 			mif_prefetch_first(chunk->places[i], true);
