@@ -36,13 +36,13 @@ def test_length(start_traffic: StartTraffic, socket: Socket, server: str, option
     assert copied(sent.stats["xstats"]) == ({SHORT: short} if short else {})
 
 
-@pytest.mark.parametrize("rsize", [1, 4, 10])
+@pytest.mark.parametrize("server, rsize", [(OURS, 1), (OURS, 4), (OURS, 10), (STOCK, 4)],
+                         ids=["ours-1", "ours-4", "ours-10", "stock-4"])
 @pytest.mark.parametrize("options", [
     {"size": "60-68", "burst": "1,2,32,64"}, {"size": "60,64,1514", "burst": "1,3"},
     {"size": "60-64", "segs": 3}, {"size": "60-64", "segs": 3, "seg_kind": "mixed"},
     {"size": "60-3000", "segs": 4, "seg_kind": "mixed", "burst": "1,32"}],
     ids=["about-the-limit", "short-and-long", "chains", "any-kind-of-chain", "any-kind"])
-@drivers
 def test_mixed(start_traffic: StartTraffic, socket: Socket, server: str, rsize: int,
                options: Dict[str, object]) -> None:
     """Copied and shared, one behind the other: all arrive in order, and no mbuf is missing."""
