@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from sanitized import is_sanitized
+
 pytestmark = [pytest.mark.alone,
               pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2,
                                  reason="two CPUs are needed, one for each end")]
@@ -35,7 +37,7 @@ from bench.testpmd import C2S, IO, S2C, Measured  # noqa: E402
 from bench.tools import find_tools  # noqa: E402
 
 
-of_speed = pytest.mark.skipif("MIF_PRELOAD" in os.environ,
+of_speed = pytest.mark.skipif(is_sanitized(),
                               reason="the rates of a driver with the sanitizers say nothing")
 
 

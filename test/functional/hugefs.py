@@ -9,7 +9,8 @@ from typing import Iterator, List
 
 import pytest
 
-from process import common_heap, huge_pages_free, is_sanitized
+from process import common_heap, huge_pages_free
+from sanitized import is_sanitized
 
 PAGES_NEEDED = 320
 # EAL's own choice lies in what the sanitizers keep for themselves; then each process gets other

@@ -54,11 +54,6 @@ def preload() -> Dict[str, str]:
     return {"LD_PRELOAD": library} if library else {}
 
 
-def is_sanitized() -> bool:
-    """Is the driver under test one with the sanitizers? Then it is slow, and memory is freed late."""
-    return bool(os.environ.get("MIF_PRELOAD"))
-
-
 @contextlib.contextmanager
 def common_heap() -> Iterator[None]:
     """

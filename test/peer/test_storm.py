@@ -18,6 +18,7 @@ import dut
 import sent
 from memifpeer import Client, Config, Listener, Server
 from memifpeer.session import Session
+from sanitized import is_sanitized
 
 pytestmark = [
     pytest.mark.alone,
@@ -33,9 +34,9 @@ LOG2 = 8
 HONEST = 2
 PATIENCE = 200.0        # seconds; a lost packet never comes, a process that was stopped goes on
 PROBE = [number.to_bytes(2, "big") * (30 + number) for number in range(200)]
-GROWTH_KB = 512         # what the C library keeps; 4,000,000 leaks of one byte are more
-if os.environ.get("MIF_PRELOAD"):
-    GROWTH_KB = 64 << 10    # the sanitizers keep what is freed, to see whether it is used once more
+# What the C library keeps; 4,000,000 leaks of one byte are more. The sanitizers keep what is freed, to
+# see whether it is used once more.
+GROWTH_KB = 64 << 10 if is_sanitized() else 512
 
 
 def program() -> Path:
