@@ -105,18 +105,7 @@ mif_ring_end_advance(struct mif_ring_end *end, uint32_t slots)
 	__atomic_store_n(&end->cursor, (uint16_t)(end->cursor + slots), __ATOMIC_RELAXED);
 }
 
-/** The empty descriptor of one of our own buffers, that is of a client's, to receive into. */
-static inline struct mif_desc
-mif_own_buffer(const struct mif_ring_end *end, uint32_t slot)
-{
-	return (struct mif_desc){
-		.region = end->region,
-		.length = end->buffer_size,
-		.offset = end->buffers_offset + slot * end->stride,
-	};
-}
-
-/** Client transmit: the empty descriptor of the memory for a packet at this place. */
+/** The empty descriptor of a client's own memory from this place on. */
 static inline struct mif_desc
 mif_own_place(const struct mif_ring_end *end, uint32_t place)
 {
@@ -125,6 +114,13 @@ mif_own_place(const struct mif_ring_end *end, uint32_t place)
 		.length = end->buffer_size,
 		.offset = end->buffers_offset + place,
 	};
+}
+
+/** The empty descriptor of one of our own buffers, that is of a client's, to receive into. */
+static inline struct mif_desc
+mif_own_buffer(const struct mif_ring_end *end, uint32_t slot)
+{
+	return mif_own_place(end, slot * end->stride);
 }
 
 /** Add to a counter that has one writer at a time, while anybody may read it. */

@@ -60,6 +60,7 @@ mif_rx_read_piece(const struct mif_ring_end *end, uint16_t index, const enum mif
 static __rte_always_inline void
 mif_rx_release(struct mif_ring_end *end, uint32_t count, const enum mif_role role)
 {
+	/* Looked up once: a slot that is written may change anything, as compilers see it. */
 	const struct mif_desc buffer = mif_own_buffer(end, 0);
 	struct mif_desc *const slots = end->desc;
 	const uint32_t stride = end->stride;
