@@ -242,73 +242,66 @@ transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mb
 		mif_rest_full(&end->rest, count, rte_rdtsc);
 	}
 	if (end->cursor != before)
-		mif_tx_publish(queue, end);
+		mif_tx_publish(end);
+	mif_tx_free(mbufs, (uint16_t)done);
+	if (end->cursor != before)
+		mif_tx_wake(queue, end);
 	return (uint16_t)done;
-}
-
-static __rte_always_inline uint16_t
-tx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count,
-		const struct mif_burst_kind kind)
-{
-	uint16_t done = mif_tx_burst(queue, mbufs, count, transmit, kind);
-
-	mif_tx_free(mbufs, done);
-	return done;
 }
 
 static uint16_t
 tx_client(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return tx_burst(queue, mbufs, count,
+	return mif_tx_burst(queue, mbufs, count, transmit,
 			(struct mif_burst_kind){ MIF_CLIENT, MIF_MODE_ETHERNET, false });
 }
 
 static uint16_t
 tx_client_ip(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return tx_burst(queue, mbufs, count,
+	return mif_tx_burst(queue, mbufs, count, transmit,
 			(struct mif_burst_kind){ MIF_CLIENT, MIF_MODE_IP, false });
 }
 
 static uint16_t
 tx_server(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return tx_burst(queue, mbufs, count,
+	return mif_tx_burst(queue, mbufs, count, transmit,
 			(struct mif_burst_kind){ MIF_SERVER, MIF_MODE_ETHERNET, false });
 }
 
 static uint16_t
 tx_server_ip(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return tx_burst(queue, mbufs, count,
+	return mif_tx_burst(queue, mbufs, count, transmit,
 			(struct mif_burst_kind){ MIF_SERVER, MIF_MODE_IP, false });
 }
 
 static uint16_t
 tx_client_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return tx_burst(queue, mbufs, count,
+	return mif_tx_burst(queue, mbufs, count, transmit,
 			(struct mif_burst_kind){ MIF_CLIENT, MIF_MODE_ETHERNET, true });
 }
 
 static uint16_t
 tx_client_ip_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return tx_burst(queue, mbufs, count,
+	return mif_tx_burst(queue, mbufs, count, transmit,
 			(struct mif_burst_kind){ MIF_CLIENT, MIF_MODE_IP, true });
 }
 
 static uint16_t
 tx_server_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return tx_burst(queue, mbufs, count,
+	return mif_tx_burst(queue, mbufs, count, transmit,
 			(struct mif_burst_kind){ MIF_SERVER, MIF_MODE_ETHERNET, true });
 }
 
 static uint16_t
 tx_server_ip_secondary(void *queue, struct rte_mbuf **mbufs, uint16_t count)
 {
-	return tx_burst(queue, mbufs, count,
+	return mif_tx_burst(queue, mbufs, count, transmit,
 			(struct mif_burst_kind){ MIF_SERVER, MIF_MODE_IP, true });
 }
 

@@ -119,11 +119,21 @@ mif_tx_own_slots(const struct mif_ring_end *end, uint64_t length, uint32_t free)
 	return slots;
 }
 
-/** Let the peer see what has been put into the ring, and wake it if it sleeps. */
+/**
+ * Let the peer see what has been put into the ring. mif_tx_wake() must follow, best with work that
+ * is to be done anyway in between: it has to wait until all that was written has reached the cache,
+ * and lines that the peer has take their time.
+ */
 static __rte_always_inline void
-mif_tx_publish(struct mif_queue *queue, struct mif_ring_end *end)
+mif_tx_publish(struct mif_ring_end *end)
 {
 	mif_ring_publish(end->own_index, end->cursor);
+}
+
+/** Packets have been published: wake the peer if it sleeps. */
+static __rte_always_inline void
+mif_tx_wake(struct mif_queue *queue, struct mif_ring_end *end)
+{
 	if (unlikely(mif_ring_wants_event(end->ring)) && mif_queue_wake(end) == 0)
 		mif_count(&queue->counters.events, 1);
 }

@@ -31,17 +31,13 @@ take_back(struct mif_queue *queue, struct mif_ring_end *end)
 	mif_zc_reclaim(end, mif_zc_done(queue, end));
 }
 
-/*
- * Slots that can be filled. Mbufs come back when fewer are free than the application wants; if none
- * are kept, nothing but slots is missed.
- */
+/* Slots that can be filled; the server is asked, and mbufs come back, if fewer are known than wanted. */
 static __rte_always_inline uint32_t
 free_slots(struct mif_queue *queue, struct mif_ring_end *end, uint32_t wanted)
 {
 	uint32_t free = end->size - mif_ring_span(end->limit, end->cursor);
-	uint32_t least = end->zc->kept != 0 ? RTE_MAX(wanted, queue->free_thresh) : wanted;
 
-	if (free < least) {
+	if (free < wanted) {
 		take_back(queue, end);
 		free = end->size - mif_ring_span(end->limit, end->cursor);
 	}
@@ -133,6 +129,7 @@ put_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **m
 	mif_ring_end_advance(end, count);
 	mif_count(&queue->counters.packets, count);
 	mif_count(&queue->counters.bytes, bytes);
+	mif_tx_publish(end);
 	return true;
 }
 
@@ -172,6 +169,7 @@ put_short(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **m
 			mif_tx_put_plain(queue, end, mbufs, count, MIF_CLIENT, MIF_MODE_ETHERNET);
 	if (unlikely(!plain))
 		return false;
+	mif_tx_publish(end);
 	mif_tx_free(mbufs, (uint16_t)count);
 	mif_count(&queue->counters.copied_short, count);
 	return true;
@@ -370,9 +368,6 @@ transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mb
 	uint32_t done = 0;
 	uint32_t part, mixed;
 
-	/* Applications send nothing to get mbufs back. */
-	if (unlikely(count == 0))
-		free_slots(queue, end, 0);
 	while (done < count) {
 		part = RTE_MIN((uint32_t)(count - done), (uint32_t)MIF_TX_CHUNK);
 		part = RTE_MIN(part, free_slots(queue, end, part));
@@ -381,6 +376,8 @@ transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mb
 			continue;
 		}
 		mixed = put_mixed(queue, end, &mbufs[done], part, mode);
+		if (mixed != 0)
+			mif_tx_publish(end);
 		done += mixed;
 		if (mixed < RTE_MAX(part, 1u))
 			break;
@@ -389,8 +386,12 @@ transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mb
 	 * their pool could not hold them, and the next ones would be cold. */
 	if (done < count)
 		mif_count(&queue->counters.ring_full, 1);
+	/* At the end: while what was written goes to the cache. And applications send nothing to get
+	 * mbufs back. */
+	if (end->zc->kept != 0)
+		free_slots(queue, end, queue->free_thresh);
 	if (end->cursor != before)
-		mif_tx_publish(queue, end);
+		mif_tx_wake(queue, end);
 	return (uint16_t)done;
 }
 

@@ -157,7 +157,7 @@ free_threshold(struct pair *pair)
 	static const struct {
 		uint16_t threshold;
 		unsigned int later;
-	} wanted[] = { { 0, 0 }, { 1, 24 }, { 8, 17 }, { 24, 1 }, { 25, 0 }, { 64, 0 },
+	} wanted[] = { { 0, 0 }, { 1, 23 }, { 8, 16 }, { 23, 1 }, { 24, 0 }, { 64, 0 },
 		{ UINT16_MAX, 0 } };
 
 	for (unsigned int i = 0; i < RTE_DIM(wanted); i++)
