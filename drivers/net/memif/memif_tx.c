@@ -243,6 +243,8 @@ transmit(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **mb
 	}
 	if (end->cursor != before)
 		mif_tx_publish(end);
+	if (mif_tx_fetches_ahead(end, role))
+		mif_tx_prefetch_next(end, count);
 	mif_tx_free(mbufs, (uint16_t)done);
 	if (end->cursor != before)
 		mif_tx_wake(queue, end);

@@ -40,19 +40,39 @@ mif_tx_length(const struct rte_mbuf *mbuf)
 }
 
 /**
- * Have the descriptors of so many slots, from the cursor on, on their way. They are written, so
- * they are taken from the peer at once; a server also reads them, and would else ask for them
- * twice.
+ * Have the descriptors of so many slots, from the cursor on, on their way.
+ *
+ * @param write  take them from the peer at once, as they are going to be written
  */
 static __rte_always_inline void
-mif_tx_prefetch_slots(const struct mif_ring_end *end, uint32_t count)
+mif_tx_prefetch_slots(const struct mif_ring_end *end, uint32_t count, const bool write)
 {
 	const uint32_t line = MIF_LINE_SIZE / sizeof(struct mif_desc);
 	const uint32_t first = end->cursor & ~(line - 1);
 	const uint32_t slots = end->cursor - first + count;
 
 	for (uint32_t i = 0; i < slots; i += line)
-		mif_prefetch_first((const uint8_t *)&end->desc[(first + i) & end->mask], true);
+		mif_prefetch_first((const uint8_t *)&end->desc[(first + i) & end->mask], write);
+}
+
+/**
+ * Does a server fetch the descriptors of a burst at the end of the one before? They are posted long
+ * before that, and it reads them before it writes them.
+ */
+static __rte_always_inline bool
+mif_tx_fetches_ahead(const struct mif_ring_end *end, const enum mif_role role)
+{
+	return role == MIF_SERVER && !end->prefetchw;
+}
+
+/** The same for the next burst, as far as it is known to be posted: likely as long as this one. */
+static __rte_always_inline void
+mif_tx_prefetch_next(const struct mif_ring_end *end, uint32_t count)
+{
+	const uint32_t posted = mif_ring_span(end->cursor, end->limit);
+
+	count = RTE_MIN(count, (uint32_t)MIF_TX_CHUNK);
+	mif_tx_prefetch_slots(end, RTE_MIN(count, posted), false);
 }
 
 /**

@@ -141,7 +141,8 @@ mif_tx_put_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_m
 	struct mif_tx_chunk chunk;
 	bool plain;
 
-	mif_tx_prefetch_slots(end, count);
+	if (!mif_tx_fetches_ahead(end, role))
+		mif_tx_prefetch_slots(end, count, true);
 	plain = end->prefetchw ? mif_tx_find_places(&chunk, end, mbufs, count, role, mode, true) :
 				 mif_tx_find_places(&chunk, end, mbufs, count, role, mode, false);
 	if (unlikely(!plain))

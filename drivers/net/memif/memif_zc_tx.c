@@ -109,7 +109,7 @@ put_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf **m
 	bool plain = true;
 	uint32_t l2;
 
-	mif_tx_prefetch_slots(end, count);
+	mif_tx_prefetch_slots(end, count, true);
 	for (uint32_t i = 0; i < count; i++) {
 		l2 = mif_l2_of_segment(mbufs[i], mode);
 		plain &= describe(end, mbufs[i], l2, &descs[i]) & (mbufs[i]->nb_segs == 1) &
