@@ -167,7 +167,9 @@ check_layout(struct run *run)
 					"log2 %u", place->log2_ring_size);
 			end = place->offset + mif_ring_bytes(place->log2_ring_size);
 			FUZZ_CHECK(end <= geometry->region_size[place->region], "ring %u", i);
-			buffers = mif_pack_bytes(buffer->stride, place->log2_ring_size);
+			buffers = dir == MIF_C2S ?
+					mif_pack_bytes(buffer->stride, place->log2_ring_size) :
+					(uint64_t)buffer->stride << place->log2_ring_size;
 			end = buffer->offset + buffers;
 			FUZZ_CHECK(end <= geometry->region_size[buffer->region] &&
 							end <= UINT64_C(1) << 32,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "memif_layout.h"
+#include "memif_pack.h"
 #include "unit.h"
 
 #define GIB (UINT64_C(1) << 30)
@@ -64,13 +65,14 @@ check_run(const struct mif_layout_cfg *cfg, enum mif_dir dir, uint16_t i)
 {
 	const struct mif_buffer_run *run = &layout.run[dir][i];
 	uint64_t slots = UINT64_C(1) << cfg->log2_ring_size;
-	/* A client that sends needs room for one more; see memif_pack.h. */
 	uint64_t last = run->offset + slots * run->stride;
 
 	assert_int_equal(run->offset % MIF_LINE_SIZE, 0);
 	assert_int_equal(run->stride, mif_layout_stride(cfg->buffer_size, cfg->close[dir]));
 	assert_true(last <= UINT32_MAX);
-	take(run->region, run->offset, slots * run->stride + cfg->buffer_size);
+	take(run->region, run->offset,
+			dir == MIF_C2S ? mif_pack_bytes(run->stride, cfg->log2_ring_size) :
+					 slots * run->stride);
 }
 
 static void

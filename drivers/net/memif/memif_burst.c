@@ -8,6 +8,9 @@
 
 #include "memif_burst.h"
 #include "memif_offload.h"
+#include "memif_tx.h"
+
+__thread const void *mif_tx_thread;
 
 /* One build of the bursts. */
 struct variant {

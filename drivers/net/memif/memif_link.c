@@ -139,7 +139,7 @@ use_buffers(struct mif_link *link, const struct mif_layout *layout,
 			end->buffers = end->base + run->offset;
 			end->buffer_size = layout->buffer_size;
 			end->stride = run->stride;
-			end->pack = mif_pack_init(run->stride,
+			mif_pack_init(end->pack, run->stride,
 					geometry->ring[dir][i].log2_ring_size);
 			end->capacity = (uint64_t)layout->buffer_size
 					<< geometry->ring[dir][i].log2_ring_size;

@@ -82,8 +82,9 @@ struct mif_ring_end {
 	uint32_t buffers_offset; /**< client: bytes from the region's start to it */
 	uint32_t buffer_size;	 /**< client: bytes of room in each */
 	uint32_t stride;	 /**< client: bytes from one to the next */
-	struct mif_pack pack;	 /**< client transmit: where packets lie among them */
-	uint64_t capacity;	 /**< client: bytes that all buffers hold */
+	bool alternates;	 /**< client transmit: its thread sends to other rings, too */
+	struct mif_pack pack[MIF_PACK_AREAS]; /**< client transmit: where packets lie among them */
+	uint64_t capacity;		      /**< client: bytes that all buffers hold */
 	struct mif_shared *common;
 	struct mif_desc *picked; /**< server transmit: copies of a chain's descriptors */
 	uint64_t posted; /**< server transmit: slots that the client has posted, up to limit */

@@ -101,7 +101,7 @@ mif_tx_copy(struct mif_ring_end *end, const struct rte_mbuf *mbuf, uint32_t skip
 	for (uint32_t i = 0; left != 0; i++) {
 		slot = end->cursor & end->mask;
 		if (role == MIF_CLIENT)
-			place = mif_pack_place(&end->pack);
+			place = mif_pack_place(&end->pack[0]);
 		desc = role == MIF_CLIENT ? mif_own_place(end, place) : end->picked[i];
 		to = mif_desc_data(end->common->regions, desc);
 		for (used = 0; used < desc.length && left != 0; used += part) {
@@ -117,7 +117,7 @@ mif_tx_copy(struct mif_ring_end *end, const struct rte_mbuf *mbuf, uint32_t skip
 			left -= part;
 		}
 		if (role == MIF_CLIENT)
-			mif_pack_put(&end->pack, place, used);
+			mif_pack_put(&end->pack[0], place, used);
 		desc.length = used;
 		desc.flags = left != 0 ? MIF_DESC_NEXT : more;
 		mif_desc_write(&end->desc[slot], desc);
@@ -158,6 +158,17 @@ mif_tx_wake(struct mif_queue *queue, struct mif_ring_end *end)
 		mif_count(&queue->counters.events, 1);
 }
 
+/** What the thread has sent to last; compared only, as it may be gone. */
+extern __thread const void *mif_tx_thread;
+
+/** The thread is about to send to a client's ring. */
+static __rte_always_inline void
+mif_tx_note_ring(struct mif_ring_end *end)
+{
+	end->alternates = mif_tx_thread != end;
+	mif_tx_thread = end;
+}
+
 /** Puts up to count packets into a ring; returns how many are done with, sent or dropped. */
 typedef uint16_t (*mif_tx_ring_t)(struct mif_queue *queue, struct mif_ring_end *end,
 		struct rte_mbuf **mbufs, uint16_t count, struct mif_burst_kind kind);
@@ -175,6 +186,8 @@ mif_tx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count,
 		return 0;
 	end = mif_process_enter(queue, kind.secondary);
 	if (likely(end != NULL)) {
+		if (kind.role == MIF_CLIENT)
+			mif_tx_note_ring(end);
 		if (likely(!end->shared) || mif_queue_take_ring(end))
 			done = transmit(queue, end, mbufs, count, kind);
 		if (unlikely(end->shared))

@@ -62,19 +62,33 @@ mif_tx_find_place(struct mif_tx_chunk *chunk, uint32_t i, const struct mif_ring_
 	return ok;
 }
 
+/** The area of a client's memory for count packets; see memif_pack.h. */
+static __rte_always_inline struct mif_pack *
+mif_tx_area(struct mif_ring_end *end, struct rte_mbuf *const *mbufs, uint32_t count)
+{
+	uint32_t longest = 0;
+
+	if (likely(!end->alternates))
+		return &end->pack[0];
+	for (uint32_t i = 0; i < count; i++)
+		longest = RTE_MAX(longest, (uint32_t)mbufs[i]->data_len);
+	return &end->pack[mif_pack_area(end->stride, RTE_MIN(longest, end->stride))];
+}
+
 /**
  * Find places for count packets.
  *
+ * @param area       client: see mif_tx_area()
  * @param prefetchw  see struct mif_ring_end
  * @return false if they do not all have one segment that fits into a slot, or a slot is unsound
  */
 static __rte_always_inline bool
 mif_tx_find_places(struct mif_tx_chunk *chunk, const struct mif_ring_end *end,
-		struct rte_mbuf *const *mbufs, uint32_t count, const enum mif_role role,
-		const enum mif_mode mode, const bool prefetchw)
+		const struct mif_pack *area, struct rte_mbuf *const *mbufs, uint32_t count,
+		const enum mif_role role, const enum mif_mode mode, const bool prefetchw)
 {
 	/* In registers meanwhile. */
-	struct mif_pack pack = end->pack;
+	struct mif_pack pack = *area;
 	uint64_t bytes = 0;
 	bool plain = true;
 	uint32_t skipped, room;
@@ -138,18 +152,20 @@ static __rte_always_inline bool
 mif_tx_put_plain(struct mif_queue *queue, struct mif_ring_end *end, struct rte_mbuf *const *mbufs,
 		uint32_t count, const enum mif_role role, const enum mif_mode mode)
 {
+	struct mif_pack *area = role == MIF_CLIENT ? mif_tx_area(end, mbufs, count) : end->pack;
 	struct mif_tx_chunk chunk;
 	bool plain;
 
 	if (!mif_tx_fetches_ahead(end, role))
 		mif_tx_prefetch_slots(end, count, true);
-	plain = end->prefetchw ? mif_tx_find_places(&chunk, end, mbufs, count, role, mode, true) :
-				 mif_tx_find_places(&chunk, end, mbufs, count, role, mode, false);
+	plain = end->prefetchw ?
+			mif_tx_find_places(&chunk, end, area, mbufs, count, role, mode, true) :
+			mif_tx_find_places(&chunk, end, area, mbufs, count, role, mode, false);
 	if (unlikely(!plain))
 		return false;
 	mif_tx_fill_places(&chunk, end, mbufs, count, mode);
 	if (role == MIF_CLIENT)
-		end->pack = chunk.pack;
+		*area = chunk.pack;
 	mif_ring_end_advance(end, count);
 	mif_count(&queue->counters.packets, count);
 	mif_count(&queue->counters.bytes, chunk.bytes);

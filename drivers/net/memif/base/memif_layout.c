@@ -77,7 +77,8 @@ mif_layout_plan(struct mif_layout *layout, struct mif_geometry *geometry,
 
 	for (int dir = 0; dir < MIF_DIRS; dir++) {
 		stride = mif_layout_stride(cfg->buffer_size, cfg->close[dir]);
-		run_bytes = mif_pack_bytes(stride, cfg->log2_ring_size);
+		run_bytes = dir == MIF_C2S ? mif_pack_bytes(stride, cfg->log2_ring_size) :
+					     (uint64_t)stride << cfg->log2_ring_size;
 		for (int i = 0; i < cfg->rings[dir]; i++) {
 			if (end + run_bytes > REGION_LIMIT) {
 				geometry->region_size[region] = round_up(end, cfg->page_size);
