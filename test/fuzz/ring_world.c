@@ -20,7 +20,7 @@
 #define PAGE 4096
 
 /* Room of region 0 (ring, and a client's buffers) and of the two further ones, whole pages. */
-static const size_t room[WORLD_REGIONS] = { 2 << 20, 1 << 17, PAGE, 0 };
+static const size_t room[WORLD_REGIONS] = { 4 << 20, 1 << 17, PAGE, 0 };
 
 /* Bytes behind the headroom of receive mbufs. */
 static const uint16_t mbuf_rooms[] = { 64, 256, 2048 };
@@ -92,7 +92,7 @@ world_read_cfg(struct fuzz_input *in)
 	if (cfg.buffer_size == 0)
 		cfg.buffer_size = 2048;
 	/* Buffers that are too many to fit are made smaller. */
-	while ((uint64_t)mif_layout_stride(cfg.buffer_size, false) << cfg.log2 > room[0] / 4 * 3)
+	while ((uint64_t)mif_layout_stride(cfg.buffer_size, false) << cfg.log2 > room[0] / 8 * 3)
 		cfg.buffer_size /= 2;
 	return cfg;
 }

@@ -186,10 +186,11 @@ mif_tx_burst(struct mif_queue *queue, struct rte_mbuf **mbufs, uint16_t count,
 		return 0;
 	end = mif_process_enter(queue, kind.secondary);
 	if (likely(end != NULL)) {
-		if (kind.role == MIF_CLIENT)
-			mif_tx_note_ring(end);
-		if (likely(!end->shared) || mif_queue_take_ring(end))
+		if (likely(!end->shared) || mif_queue_take_ring(end)) {
+			if (kind.role == MIF_CLIENT)
+				mif_tx_note_ring(end);
 			done = transmit(queue, end, mbufs, count, kind);
+		}
 		if (unlikely(end->shared))
 			mif_lock_give(&end->lock);
 	}
