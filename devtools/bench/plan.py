@@ -22,7 +22,7 @@ MEMORY = "memory"  # those of the ports in group idle
 
 CHECK_SECONDS = 0.3
 SCALE_SIZE = 64
-FEW_ROUNDS = 3
+SOME_ROUNDS, FEW_ROUNDS = 5, 3
 LATENCY_SECONDS = 1.0  # at least
 LIMIT_SECONDS = 0.2
 IDLE_SECONDS = 0.05  # for each number of ports
@@ -50,8 +50,10 @@ class Plan:
         return [PAIRS[name] for name in names if name in self.pairs]
 
     def rounds_of(self, group: str) -> int:
-        """What takes long has fewer."""
-        return min(self.rounds, FEW_ROUNDS) if group in (LEAN, LIMIT, SCALE) else self.rounds
+        """Those of testpmd differ most, from one start to the next; what takes long has few."""
+        if group == TESTPMD:
+            return self.rounds
+        return min(self.rounds, FEW_ROUNDS if group in (LEAN, LIMIT) else SOME_ROUNDS)
 
     def steps(self, group: str) -> int:
         """Number of measurements of a group, for the progress."""
@@ -154,7 +156,7 @@ def run_testpmd(run: Run) -> None:
                             size=size, round=turn, mpps=rate.mpps, shares=rate.shares,
                             apart=apart)
 
-    for turn in range(1, plan.rounds + 1):
+    for turn in range(1, plan.rounds_of(TESTPMD) + 1):
         for pair in plan.chosen(*plan.pairs):
             run.attempt(f"testpmd, {pair.name}", lambda: one(pair, turn))
 
@@ -230,7 +232,7 @@ def run_latency(run: Run) -> None:
 
     if plan.chosen("stock"):
         run.note("latency with interrupts: stock net_memif gives no receive interrupts")
-    for turn in range(1, plan.rounds + 1):
+    for turn in range(1, plan.rounds_of(LATENCY) + 1):
         for pair in plan.chosen("ours", "stock", "vhost"):
             run.attempt(f"latency, {pair.name}", lambda: one(pair, False, turn))
         for pair in plan.chosen("ours"):
@@ -252,7 +254,7 @@ def run_idle(run: Run) -> None:
                 group=MEMORY, pair=pair.name, role=role,
                 bytes_per_port=outcome.shared_bytes / ports)
 
-    for turn in range(1, plan.rounds + 1):
+    for turn in range(1, plan.rounds_of(IDLE) + 1):
         for role in SERVER, CLIENT:
             for pair in plan.chosen("ours", "stock"):
                 run.attempt(f"idle, {pair.name}, {role}", lambda: one(pair, role, turn))
@@ -268,7 +270,7 @@ def run_connect(run: Run) -> None:
                 pair=pair.name, round=turn, p50=result["p50"], p99=result["p99"],
                 per_second=result["per_second"], apart=apart)
 
-    for turn in range(1, run.plan.rounds + 1):
+    for turn in range(1, run.plan.rounds_of(CONNECT) + 1):
         for pair in run.plan.chosen("ours", "stock"):
             run.attempt(f"connect, {pair.name}", lambda: one(pair, turn))
 
